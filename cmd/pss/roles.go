@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"pss/config"
+	"pss/remote/agent"
+	"pss/remote/api"
+	"pss/remote/host"
+	"pss/remote/platform"
+	"pss/remote/sessionhost"
+	"pss/verbs"
+)
+
+// role runs one of the hidden processes and returns its exit code. What it has
+// to say goes to its log, which is its standard error.
+func role(ctx context.Context, f func(context.Context, *slog.Logger) error) int {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	if err := f(ctx, log); err != nil {
+		log.Error("ended", "error", err)
+		return 1
+	}
+	return 0
+}
+
+// untilSignalled returns a context that ends with SIGTERM or SIGINT. A role
+// ignores SIGHUP: it has no terminal, and a logout is not its end.
+func untilSignalled(ctx context.Context) (context.Context, func()) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	return signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+}
+
+// readyPipe is the descriptor on which whoever started us waits.
+func readyPipe() io.WriteCloser { return os.NewFile(platform.ReadyFD, "ready") }
+
+func runAgent(ctx context.Context, log *slog.Logger) error {
+	ctx, stop := untilSignalled(ctx)
+	defer stop()
+	paths, err := config.Find()
+	if err != nil {
+		return err
+	}
+	ready := readyPipe()
+	return agent.Run(ctx, paths, &closeAfterLine{ready}, log)
+}
+
+func runSessionHost(ctx context.Context, log *slog.Logger) error {
+	// A session host ends with its session, not with a signal that somebody sends
+	// to every process of a user: SIGTERM removes nothing and loses nothing.
+	ctx, stop := untilSignalled(ctx)
+	defer stop()
+	return sessionhost.Run(ctx, os.Stdin, readyPipe(), log)
+}
+
+// runHost is pss host, in the foreground or embedded.
+func runHost(ctx context.Context, in verbs.HostSettings) error {
+	ctx, stop := untilSignalled(ctx)
+	defer stop()
+	paths, err := config.Find()
+	if err != nil {
+		return err
+	}
+	conf, err := paths.LoadHost()
+	if err != nil {
+		return err
+	}
+	if in.Listen != "" {
+		conf.Listen = in.Listen
+	}
+	for _, f := range []struct {
+		text string
+		to   *config.Duration
+	}{{in.Linger, &conf.Linger}, {in.Lease, &conf.Lease}} {
+		if f.text == "" {
+			continue
+		}
+		d, err := api.ParseDuration(f.text, time.Second)
+		if err != nil {
+			return api.Errorf(api.CodeUsage, "%v", err).WithID("CannotConvertArgument")
+		}
+		*f.to = config.Duration(d)
+	}
+	o := host.Options{Paths: paths, Config: conf, Embedded: in.Embedded, Ready: os.Stdout, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
+	if in.Embedded {
+		o.Ready = &closeAfterLine{readyPipe()}
+	}
+	return host.Run(ctx, o)
+}
+
+// closeAfterLine closes the ready pipe behind the one line that is awaited.
+type closeAfterLine struct{ w io.WriteCloser }
+
+// Write passes the line on and closes.
+func (c *closeAfterLine) Write(p []byte) (int, error) {
+	defer c.w.Close()
+	return c.w.Write(p)
+}

@@ -1,0 +1,45 @@
+package config
+
+import "time"
+
+// Client is config.toml.
+type Client struct {
+	Defaults  Defaults            `toml:"defaults"`
+	Agent     Agent               `toml:"agent"`
+	Computers map[string]Computer `toml:"computers"`
+}
+
+// Defaults of the cmdlets.
+type Defaults struct {
+	Output string `toml:"output"` // an output format
+}
+
+// Agent is how the user's agent behaves.
+type Agent struct {
+	Linger          Duration `toml:"linger"`            // how long it stays with nothing to do; default 60s
+	Heartbeat       Duration `toml:"heartbeat"`         // default 10s
+	ClientExitGrace Duration `toml:"client_exit_grace"` // default 60s
+	BatchExit       Duration `toml:"batch_exit"`        // named and batch client sessions; default 10m
+	OnClientExit    string   `toml:"on_client_exit"`    // "close" (idle sessions; default) or "disconnect"
+}
+
+// Computer is what one name after -ComputerName means.
+type Computer struct {
+	Address     string `toml:"address"`     // host:port
+	Fingerprint string `toml:"fingerprint"` // "sha256:" and base64 of the SHA-256 of the certificate's public key
+	TokenFile   string `toml:"token_file"`  // of another host on this computer
+}
+
+// The agent's defaults.
+const (
+	DefaultLinger          = 60 * time.Second
+	DefaultHeartbeat       = 10 * time.Second
+	DefaultClientExitGrace = 60 * time.Second
+	DefaultBatchExit       = 10 * time.Minute
+)
+
+// LoadClient reads config.toml; a missing file gives the defaults.
+func (p Paths) LoadClient() (*Client, error) {
+	c := &Client{}
+	return c, load(p.ClientFile(), c)
+}

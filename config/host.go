@@ -1,0 +1,43 @@
+package config
+
+import "time"
+
+// Host is host.toml. pss never writes it; flags of pss host override it.
+type Host struct {
+	Listen           string   `toml:"listen"`              // host:port; default 127.0.0.1:0 for a user's own host
+	Linger           Duration `toml:"linger"`              // of an embedded host without sessions; default 60s
+	Lease            Duration `toml:"lease"`               // silence after which a client counts as lost; default 30s
+	MinIdleTimeout   Duration `toml:"min_idle_timeout"`    // default 60s
+	RetainOutput     Duration `toml:"retain_output"`       // of closed and broken sessions; default 7d
+	MaxConnections   int      `toml:"max_connections"`     // default 1024
+	MaxSessions      int      `toml:"max_sessions"`        // per user; default 2048
+	OutputBufferSize int64    `toml:"output_buffer_size"`  // bytes; default the smaller of 4 GiB and 10 % of the free disk
+	SpareSessions    *int     `toml:"spare_session_hosts"` // 0 or 1 prestarted session host; default 1
+}
+
+// The host's defaults.
+const (
+	DefaultListen         = "127.0.0.1:0"
+	DefaultLease          = 30 * time.Second
+	DefaultMinIdle        = 60 * time.Second
+	DefaultRetainOutput   = 7 * 24 * time.Hour
+	DefaultMaxConnections = 1024
+	DefaultMaxSessions    = 2048
+)
+
+// HostInfo is what a running daemon tells about itself, in info.json and as its
+// one line on standard output. It appears once the daemon takes requests.
+type HostInfo struct {
+	Address     string
+	Port        int
+	Fingerprint string // "sha256:…"
+	Pid         int
+	HostID      string
+	Version     string
+}
+
+// LoadHost reads host.toml; a missing file gives the defaults.
+func (p Paths) LoadHost() (*Host, error) {
+	h := &Host{}
+	return h, load(p.HostFile(), h)
+}

@@ -1,0 +1,204 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/user"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"pss/config"
+	"pss/remote/client"
+	"pss/remote/platform"
+)
+
+// Agent is a running agent.
+type Agent struct {
+	paths config.Paths
+	conf  *config.Client
+	log   *slog.Logger
+	id    string // made once; part of every ClientID and the name of our leases
+	from  string // who and where we are, for people
+	uid   int
+	ctx   context.Context // ends with the agent; what outlives a request hangs on it
+
+	mu        sync.Mutex // guards what follows; never held over a network call
+	clients   map[string]*clientSession
+	computers map[string]*computer
+	journal   *journal
+	busy      int
+	idle      time.Time
+}
+
+// Run serves until ctx ends or there has been nothing to do for the linger time.
+// ready gets one line as soon as cmdlets may connect, also if another agent
+// serves already.
+func Run(ctx context.Context, paths config.Paths, ready io.Writer, log *slog.Logger) error {
+	if err := paths.Prepare(); err != nil {
+		return err
+	}
+	lock, err := platform.TakeLock(paths.AgentLock())
+	if errors.Is(err, platform.ErrLocked) {
+		fmt.Fprintln(ready, "running")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	a, err := newAgent(ctx, paths, log)
+	if err != nil {
+		return err
+	}
+	defer a.journal.close()
+	l, err := platform.Listen(paths.AgentSocket())
+	if err != nil {
+		return err
+	}
+	defer os.Remove(paths.AgentSocket())
+	srv := client.NewServer(a.handler())
+	srv.IdleTimeout = time.Second // a cmdlet keeps no connection
+	srv.ConnContext = a.identify
+	srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	fmt.Fprintln(ready, "ready")
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.ctx = ctx
+	go a.resume()
+	go a.watch(ctx, cancel)
+	go func() {
+		<-ctx.Done()
+		shut, done := context.WithTimeout(context.Background(), 2*time.Second)
+		defer done()
+		if srv.Shutdown(shut) != nil {
+			srv.Close()
+		}
+	}()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func newAgent(ctx context.Context, paths config.Paths, log *slog.Logger) (*Agent, error) {
+	conf, err := paths.LoadClient()
+	if err != nil {
+		// A misspelt key must not make every session unreachable; the cmdlet that
+		// needs the file reports it.
+		log.Warn("configuration not read", "error", err)
+		conf = &config.Client{}
+	}
+	a := &Agent{
+		paths: paths, conf: conf, log: log, uid: os.Geteuid(), ctx: ctx, idle: time.Now(),
+		clients: map[string]*clientSession{}, computers: map[string]*computer{},
+	}
+	idFile := paths.AgentDir() + "/id"
+	b, err := os.ReadFile(idFile)
+	if errors.Is(err, os.ErrNotExist) {
+		b = []byte(uuid.NewString())
+		err = config.WriteFile(idFile, b)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.id = string(b)
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown"
+	}
+	a.from = name
+	if u, err := user.LookupId(strconv.Itoa(a.uid)); err == nil {
+		a.from = u.Username + "@" + name
+	}
+	a.journal, err = openJournal(paths.AgentDir()+"/table.ndjson", a.clients)
+	return a, err
+}
+
+// watch ends client sessions that are over, and the agent when it has nothing
+// left to do.
+func (a *Agent) watch(ctx context.Context, end func()) {
+	linger := a.conf.Agent.Linger.Or(config.DefaultLinger)
+	t := time.NewTicker(max(min(linger/4, 5*time.Second), 20*time.Millisecond))
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		a.endQuiet()
+		if a.idleFor() > linger {
+			end()
+			return
+		}
+	}
+}
+
+// idleFor is how long the agent has had no request, attachment or pending end.
+func (a *Agent) idleFor() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.busy > 0 {
+		return 0
+	}
+	for _, c := range a.clients {
+		if c.ending {
+			return 0
+		}
+		for _, e := range c.entries {
+			if e.attached {
+				return 0
+			}
+		}
+	}
+	return time.Since(a.idle)
+}
+
+func (a *Agent) enter() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.busy++
+}
+
+func (a *Agent) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.busy--
+	a.idle = time.Now()
+}
+
+// clientID is how a host knows a client session of ours.
+func (a *Agent) clientID(c *clientSession) string { return a.id + "/" + c.key }
+
+// resume takes up after a killed agent: heartbeats for what is attached, and
+// the ends of client sessions that nobody saw.
+func (a *Agent) resume() {
+	a.mu.Lock()
+	var all []*clientSession
+	for _, c := range a.clients {
+		all = append(all, c)
+	}
+	a.mu.Unlock()
+	for _, c := range all {
+		a.watchClient(c)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range all {
+		for _, e := range c.entries {
+			if e.attached {
+				a.computerLocked(e.computer).beatLocked()
+			}
+			if e.temporary {
+				a.watchOwner(c, e)
+			}
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"pss/config"
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/platform"
+)
+
+// defaultPort is PowerShell's for remoting over HTTPS.
+const defaultPort = "5986"
+
+// computer is a host that sessions live on. Its fields are guarded by the
+// agent's mutex.
+type computer struct {
+	a       *Agent
+	name    string // folded
+	local   bool
+	conf    config.Computer
+	dial    client.Dialer
+	pool    map[string]*client.Client // one per client session: it names its asker
+	beating bool
+}
+
+// computerLocked returns the computer of that name.
+func (a *Agent) computerLocked(name string) *computer {
+	key := strings.ToLower(name)
+	if key == "" || key == "." {
+		key = "localhost"
+	}
+	if c := a.computers[key]; c != nil {
+		return c
+	}
+	c := &computer{a: a, name: key, pool: map[string]*client.Client{}}
+	found := false
+	for n, conf := range a.conf.Computers {
+		if strings.EqualFold(n, key) {
+			c.conf, found = conf, true
+		}
+	}
+	c.local = key == "localhost" && !found
+	c.dial = client.DialTLS(c.endpoint)
+	a.computers[key] = c
+	return c
+}
+
+// hostFor returns the client for the computer on behalf of a client session.
+func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := a.computerLocked(name)
+	cl := k.pool[c.key]
+	if cl == nil {
+		cl = &client.Client{
+			Dial: k.connect, Token: k.token, Host: "pss-host", KeepWarm: true,
+			Header: http.Header{api.HeaderClient: {a.clientID(c)}},
+		}
+		k.pool[c.key] = cl
+	}
+	return cl
+}
+
+// connect dials the computer; what goes wrong is an error that says what to do.
+func (k *computer) connect(ctx context.Context) (net.Conn, error) {
+	conn, err := k.dial(ctx)
+	var known *api.Error
+	if err == nil || errors.As(err, &known) {
+		return conn, err
+	}
+	e := api.Errorf(api.CodeUnreachable, "[%s] connecting to the computer failed: %v", k.name, err).
+		WithID("CannotConnect").On(k.name)
+	if k.local {
+		return nil, e.Hint("look into %s for the reason", k.a.paths.HostLog())
+	}
+	return nil, e.Hint("check the name, and that 'pss host' runs there; config.toml says where a computer listens: [computers.%s] address = \"HOST:PORT\"", k.name)
+}
+
+// endpoint finds where the computer listens, and starts the user's own host if
+// that is meant and does not run.
+func (k *computer) endpoint(ctx context.Context) (client.Endpoint, error) {
+	if !k.local {
+		at := client.Endpoint{Address: k.conf.Address, Fingerprint: k.conf.Fingerprint}
+		if at.Address == "" {
+			at.Address = k.name
+		}
+		if _, _, err := net.SplitHostPort(at.Address); err != nil {
+			at.Address = net.JoinHostPort(strings.Trim(at.Address, "[]"), defaultPort)
+		}
+		return at, nil
+	}
+	paths := k.a.paths
+	if held, err := platform.LockHeld(paths.HostLock()); err == nil && !held {
+		if _, err := client.StartRole(ctx, paths.HostLog(), "host", "--embedded"); err != nil {
+			if held, lerr := platform.LockHeld(paths.HostLock()); lerr != nil || !held {
+				return client.Endpoint{}, err
+			}
+			// Somebody else's start was faster; its info file follows.
+		}
+	}
+	info, err := waitInfo(ctx, paths)
+	if err != nil {
+		return client.Endpoint{}, err
+	}
+	return client.Endpoint{Address: net.JoinHostPort(loopback(info.Address), strconv.Itoa(info.Port)), Fingerprint: info.Fingerprint}, nil
+}
+
+// waitInfo reads where the running host listens; a host that starts just now
+// tells in a moment.
+func waitInfo(ctx context.Context, paths config.Paths) (config.HostInfo, error) {
+	for {
+		var info config.HostInfo
+		err := config.ReadJSON(paths.HostInfo(), &info)
+		if err == nil {
+			return info, nil
+		}
+		select {
+		case <-ctx.Done():
+			return info, fmt.Errorf("the host does not say where it listens: %w", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// loopback turns a wildcard address into one that can be dialled.
+func loopback(addr string) string {
+	if ip := net.ParseIP(addr); ip != nil && ip.IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return addr
+}
+
+// token reads what proves who we are.
+func (k *computer) token() (string, error) {
+	path := k.conf.TokenFile
+	if k.local {
+		path = k.a.paths.HostToken()
+	}
+	if path == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) && k.local {
+		return "", nil // the host makes it when it first starts
+	}
+	if err != nil {
+		return "", api.Errorf(api.CodeAccessDenied, "the token of %s cannot be read: %v", k.name, err).On(k.name).
+			Hint("correct token_file of [computers.%s] in config.toml", k.name)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// beatLocked makes sure that the computer hears from us while we hold sessions
+// there.
+func (k *computer) beatLocked() {
+	if k.beating {
+		return
+	}
+	k.beating = true
+	go k.beat()
+}
+
+func (k *computer) beat() {
+	pace := k.a.conf.Agent.Heartbeat.Or(config.DefaultHeartbeat)
+	cl := &client.Client{Dial: k.connect, Token: k.token, Host: "pss-host"}
+	defer cl.CloseIdle()
+	t := time.NewTicker(pace)
+	defer t.Stop()
+	for {
+		ctx, cancel := context.WithTimeout(k.a.ctx, pace)
+		if _, err := cl.Heartbeat(ctx, &api.Heartbeat{Agent: k.a.id}); err != nil {
+			k.a.log.Debug("heartbeat failed", "computer", k.name, "error", err)
+		}
+		cancel()
+		select {
+		case <-k.a.ctx.Done():
+			return
+		case <-t.C:
+		}
+		k.a.mu.Lock()
+		if !k.a.holdsLocked(k.name) {
+			k.beating = false
+			k.a.mu.Unlock()
+			return
+		}
+		k.a.mu.Unlock()
+	}
+}
+
+// holdsLocked reports whether a session on the computer is attached to us.
+func (a *Agent) holdsLocked(name string) bool {
+	for _, c := range a.clients {
+		for _, e := range c.entries {
+			if e.attached && a.computerLocked(e.computer).name == name {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,310 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/google/uuid"
+	"pss/remote/api"
+	"pss/remote/client"
+)
+
+// handler serves the cmdlets: the host's own routes, with Ids beside InstanceIds.
+func (a *Agent) handler() http.Handler {
+	mux := http.NewServeMux()
+	type serve func(http.ResponseWriter, *http.Request, *clientSession) (any, error)
+	handle := func(method, path string, f serve) {
+		mux.HandleFunc(strings.TrimSpace(method+" "+path), client.Serve(func(w http.ResponseWriter, r *http.Request) (any, error) {
+			c, _, err := a.clientOf(r)
+			if err != nil {
+				return nil, err
+			}
+			a.begin(c)
+			defer a.done(c)
+			return f(w, r, c)
+		}))
+	}
+	handle(http.MethodGet, api.RouteVersion, a.handleVersion)
+	handle(http.MethodGet, api.RouteSessions, a.handleList)
+	handle(http.MethodPut, api.RouteSession, a.handleCreate)
+	handle(http.MethodGet, api.RouteSession, a.handleGet)
+	handle(http.MethodDelete, api.RouteSession, a.handleRemove)
+	handle(http.MethodPost, api.RouteAttach, a.handleAttach)
+	handle(http.MethodPost, api.RouteDetach, a.handleDetach)
+	handle(http.MethodPost, api.RouteStream, a.handleStream)
+	// Everything else below a session passes through, also what a later version adds.
+	handle("", api.RouteSession+"/", a.handleForward)
+	return mux
+}
+
+func (a *Agent) begin(c *clientSession) {
+	a.enter()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c.open++
+}
+
+func (a *Agent) done(c *clientSession) {
+	a.mu.Lock()
+	c.open--
+	c.touch()
+	a.mu.Unlock()
+	a.leave()
+}
+
+func (a *Agent) handleVersion(http.ResponseWriter, *http.Request, *clientSession) (any, error) {
+	return &api.VersionInfo{Version: api.Version, Protocol: api.ProtocolVersion, Role: "agent", Pid: os.Getpid()}, nil
+}
+
+// target finds the session that the path names, and its host.
+func (a *Agent) target(r *http.Request, c *clientSession) (*entry, *client.Client, error) {
+	a.mu.Lock()
+	e, err := c.findLocked(r.PathValue("session"))
+	a.mu.Unlock()
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, a.hostFor(c, e.computer), nil
+}
+
+// shown completes the host's answer with what is ours, and remembers it.
+func (a *Agent) shown(c *clientSession, e *entry, s *api.Session) *api.Session {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e.learn(s) {
+		a.record(change{Client: c.key, Entry: e.saved()})
+	}
+	if e.attached {
+		a.computerLocked(e.computer).beatLocked()
+	}
+	s.ID, s.ComputerName = e.id, e.computer
+	return s
+}
+
+func (a *Agent) handleGet(_ http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
+	e, host, err := a.target(r, c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := host.Session(r.Context(), e.instance)
+	if err != nil {
+		return nil, err
+	}
+	return a.shown(c, e, s), nil
+}
+
+func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
+	var req api.CreateRequest
+	if err := client.ReadBody(w, r, &req); err != nil {
+		return nil, err
+	}
+	id, err := uuid.Parse(r.PathValue("session"))
+	if err != nil {
+		return nil, api.Errorf(api.CodeInvalidArgument, "%q is no GUID", r.PathValue("session"))
+	}
+	p, _ := r.Context().Value(peerKey{}).(*peer)
+	a.mu.Lock()
+	e := c.entries[id.String()]
+	if e == nil {
+		e = c.newEntry(id.String(), req.ComputerName)
+		e.temporary, e.mine = req.Temporary, !req.Temporary
+		e.owner, e.ownerFrom = p.PID, p.start
+		if req.Name == "" {
+			c.nextName++
+			req.Name = fmt.Sprintf("Session%d", c.nextName)
+		}
+		// Known on disk before it exists: no crash leaves a session that we made
+		// and do not know.
+		e.name = req.Name
+		a.record(change{Client: c.key, Entry: e.saved(), NextName: c.nextName})
+	} else if req.Name == "" {
+		req.Name = e.name
+	}
+	a.mu.Unlock()
+	if req.Attach != nil {
+		req.Attach.ID, req.Attach.Agent, req.Attach.From = a.clientID(c), a.id, a.from
+	}
+	s, err := a.hostFor(c, req.ComputerName).Create(r.Context(), e.instance, &req)
+	if err != nil {
+		a.forget(c, e)
+		return nil, err
+	}
+	if req.Temporary {
+		a.watchOwner(c, e)
+	}
+	return a.shown(c, e, s), nil
+}
+
+// forget drops an entry whose session is gone or was never made.
+func (a *Agent) forget(c *clientSession, e *entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(c.entries, e.instance)
+	e.temporary, e.attached = false, false
+	a.record(change{Client: c.key, Entry: e.saved(), Gone: true})
+}
+
+func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
+	e, host, err := a.target(r, c)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	epoch := uint64(0)
+	if e.attached {
+		epoch = e.epoch
+	}
+	a.mu.Unlock()
+	err = host.Remove(r.Context(), e.instance, epoch, r.URL.Query().Get(api.QueryForce) == "true")
+	switch {
+	case api.IsCode(err, api.CodeNotFound):
+		err = nil // it is gone, which is what was wanted
+	case api.IsCode(err, api.CodeUnreachable):
+		// As PowerShell: the local entry goes, the session's own idle clock decides.
+		err = api.AsError(err).WithID("RemoveSessionCannotConnectToServer").
+			Hint("the session may still exist there; it ends at its idle timeout, or when you remove it once the computer answers")
+	case err != nil:
+		return nil, err
+	}
+	a.forget(c, e)
+	return struct{}{}, err
+}
+
+// handleAttach connects; a session that is ours already is returned as it is.
+func (a *Agent) handleAttach(w http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
+	var req api.AttachRequest
+	if err := client.ReadBody(w, r, &req); err != nil {
+		return nil, err
+	}
+	e, host, err := a.target(r, c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := host.Session(r.Context(), e.instance)
+	if err == nil && s.State != api.StateOpened {
+		s, err = a.attach(r.Context(), c, e, host, &req)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	e.mine = true
+	a.record(change{Client: c.key, Entry: e.saved()})
+	a.mu.Unlock()
+	return a.shown(c, e, s), nil
+}
+
+func (a *Agent) attach(ctx context.Context, c *clientSession, e *entry, host *client.Client, req *api.AttachRequest) (*api.Session, error) {
+	req.ID, req.Agent, req.From = a.clientID(c), a.id, a.from
+	return host.Attach(ctx, e.instance, req)
+}
+
+// handleDetach disconnects; one that is Disconnected already, or another
+// client's, is returned as it is, as PowerShell does.
+func (a *Agent) handleDetach(w http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
+	var req api.DetachRequest
+	if err := client.ReadBody(w, r, &req); err != nil {
+		return nil, err
+	}
+	e, host, err := a.target(r, c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := host.Session(r.Context(), e.instance)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.State == api.StateDisconnected:
+		return a.shown(c, e, s), nil
+	case s.State != api.StateOpened:
+		return nil, api.Errorf(api.CodeLost, "session %s is %s: only an Opened session can be disconnected", s.Runspace.Name, s.State).
+			WithID("CannotDisconnectSessionWhenNotOpened").On(s.Runspace.Name)
+	}
+	if req.Epoch == 0 {
+		req.Epoch = s.Runspace.Attached.Epoch
+	}
+	if s, err = host.Detach(r.Context(), e.instance, &req); err != nil {
+		return nil, err
+	}
+	return a.shown(c, e, s), nil
+}
+
+// handleStream passes an attachment's connection on, with the epoch that we
+// hold. A session that an outage detached, and that nobody holds, is attached
+// again first.
+func (a *Agent) handleStream(w http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
+	var req api.StreamRequest
+	if err := client.ReadBody(w, r, &req); err != nil {
+		return nil, err
+	}
+	e, host, err := a.target(r, c)
+	if err != nil {
+		return nil, err
+	}
+	if !client.WantsUpgrade(r) {
+		return nil, api.Errorf(api.CodeInvalidArgument, "this path needs 'Upgrade: %s'", api.UpgradeProtocol)
+	}
+	r.URL.Path = api.SessionPath(e.instance, "/stream")
+	again := false
+	for {
+		a.mu.Lock()
+		req.Epoch = e.epoch
+		a.mu.Unlock()
+		body, err := json.Marshal(&req)
+		if err != nil {
+			return nil, err
+		}
+		err = host.ForwardBody(w, r, nil, body)
+		if !again && isDetached(err) && a.reattach(r.Context(), c, e, host) {
+			again = true
+			continue
+		}
+		return nil, err
+	}
+}
+
+func isDetached(err error) bool {
+	var e *api.Error
+	return errors.As(err, &e) && (e.Code == api.CodeInvalidState || e.Code == api.CodeStaleEpoch)
+}
+
+// reattach takes a session up again that we lost by an outage: only while the
+// epoch that we had is still the newest one.
+func (a *Agent) reattach(ctx context.Context, c *clientSession, e *entry, host *client.Client) bool {
+	s, err := host.Session(ctx, e.instance)
+	if err != nil {
+		return false
+	}
+	a.mu.Lock()
+	epoch := e.epoch
+	a.mu.Unlock()
+	if s.State == api.StateOpened && s.Runspace.Attached.Epoch != epoch {
+		a.shown(c, e, s) // a killed agent's attachment: it is ours, and now we know it
+		return true
+	}
+	if s.State != api.StateDisconnected || s.Runspace.Attached != nil || s.Runspace.Detached != api.DetachedByOutage || s.Runspace.Epoch != epoch {
+		return false
+	}
+	s, err = a.attach(ctx, c, e, host, &api.AttachRequest{IfEpoch: epoch})
+	if err != nil {
+		return false
+	}
+	a.shown(c, e, s)
+	return true
+}
+
+// handleForward passes everything else on as it is.
+func (a *Agent) handleForward(w http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
+	e, host, err := a.target(r, c)
+	if err != nil {
+		return nil, err
+	}
+	rest := strings.TrimPrefix(r.URL.Path, api.RouteSessions+"/"+r.PathValue("session"))
+	r.URL.Path = api.SessionPath(e.instance, rest)
+	return nil, host.Forward(w, r, nil)
+}

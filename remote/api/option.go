@@ -1,0 +1,68 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// OutputBufferingMode is PowerShell's: what happens when a disconnected
+// session's output buffer is full.
+type OutputBufferingMode string
+
+// The modes. None leaves the mode as it is; at creation it means Block.
+const (
+	BufferingNone  OutputBufferingMode = "None"
+	BufferingDrop  OutputBufferingMode = "Drop"
+	BufferingBlock OutputBufferingMode = "Block"
+)
+
+// ParseOutputBufferingMode reads a mode in any case.
+func ParseOutputBufferingMode(s string) (OutputBufferingMode, error) {
+	for _, m := range []OutputBufferingMode{BufferingNone, BufferingDrop, BufferingBlock} {
+		if strings.EqualFold(s, string(m)) {
+			return m, nil
+		}
+	}
+	return "", fmt.Errorf("%q is no output buffering mode: None, Drop, Block", s)
+}
+
+// Bounds and defaults of the idle timeout in milliseconds (DESIGN 5;
+// PowerShell's own default is 7,200,000).
+const (
+	MinIdleTimeoutMs     int64 = 60_000
+	DefaultIdleTimeoutMs int64 = 7 * 24 * 3600 * 1000
+	MaxIdleTimeoutMs     int64 = 2_147_483_647
+)
+
+// SessionOption is the part of PowerShell's PSSessionOption that a session host
+// acts on. Members that are not given stay unchanged.
+type SessionOption struct {
+	IdleTimeout         *int64              `json:",omitempty"` // milliseconds; -1: the server's default
+	OutputBufferingMode OutputBufferingMode `json:",omitempty"`
+}
+
+// ParseDuration reads a number of unit, or a duration with a unit of its own
+// (500ms, 90s, 15m, 48h, 7d). It refuses negative values.
+func ParseDuration(s string, unit time.Duration) (time.Duration, error) {
+	bad := fmt.Errorf("%q is no duration: give a number or a value with a unit such as 90s, 15m, 48h, 7d", s)
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		if n < 0 || n > int64(1<<62)/int64(unit) {
+			return 0, bad
+		}
+		return time.Duration(n) * unit, nil
+	}
+	if d, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseFloat(d, 64)
+		if err != nil || n < 0 || n > 100_000 {
+			return 0, bad
+		}
+		return time.Duration(n * 24 * float64(time.Hour)), nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, bad
+	}
+	return d, nil
+}

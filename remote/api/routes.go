@@ -1,0 +1,49 @@
+package api
+
+import "net/url"
+
+// Every path, header and media type of the protocol, written once. A {session}
+// is an InstanceId; the agent also takes an Id of the asker's client session.
+const (
+	RouteVersion   = "/v1/version"
+	RouteHeartbeat = "/v1/heartbeat"
+	RouteSessions  = "/v1/sessions"
+	RouteSession   = "/v1/sessions/{session}"
+	RouteAttach    = "/v1/sessions/{session}/attach"
+	RouteDetach    = "/v1/sessions/{session}/detach"
+	RouteStream    = "/v1/sessions/{session}/stream"
+	RoutePipeline  = "/v1/sessions/{session}/pipelines/{pipeline}"
+	RouteRecords   = "/v1/sessions/{session}/pipelines/{pipeline}/records"
+	RouteAck       = "/v1/sessions/{session}/pipelines/{pipeline}/ack"
+	RouteSignal    = "/v1/sessions/{session}/pipelines/{pipeline}/signal"
+
+	// UpgradeProtocol is what an attachment's connection switches to.
+	UpgradeProtocol = "pss-frames/1"
+
+	HeaderVersion       = "Pss-Version"        // of the build, on every reply
+	HeaderClient        = "Pss-Client"         // ClientID.ID, agent to host
+	HeaderPrincipal     = "Pss-Principal"      // set by the host for the session host only
+	HeaderClientSession = "Pss-Client-Session" // PSS_CLIENT_SESSION, cmdlet to agent
+	HeaderRequestID     = "Pss-Request-Id"
+
+	TypeJSON   = "application/json"
+	TypeNDJSON = "application/x-ndjson"
+	TypeFrames = "application/vnd.pss.frames"
+	TypeText   = "text/plain"
+
+	QueryComputer = "computer" // of GET sessions at the agent; repeated
+	QueryForce    = "force"
+	QueryEpoch    = "epoch"
+	QueryAfter    = "after"
+	QueryWait     = "wait"
+)
+
+// SessionPath returns the path of one session, below it suffix ("/attach").
+func SessionPath(session, suffix string) string {
+	return RouteSessions + "/" + url.PathEscape(session) + suffix
+}
+
+// PipelinePath returns the path of one pipeline, below it suffix ("/ack").
+func PipelinePath(session, pipeline, suffix string) string {
+	return SessionPath(session, "/pipelines/"+url.PathEscape(pipeline)+suffix)
+}

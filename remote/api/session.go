@@ -1,0 +1,145 @@
+package api
+
+import "time"
+
+// ClientID names a client session: an opaque pair. Principal is set by whoever
+// authenticated it and is never taken from a request; ID is the client's own.
+type ClientID struct {
+	Principal string
+	ID        string
+}
+
+// Attachment is the one client that holds a session.
+type Attachment struct {
+	Client ClientID
+	Agent  string    // whose heartbeat keeps the lease
+	Epoch  uint64    // made new by each attach
+	Since  time.Time // wall clock
+	From   string    `json:",omitempty"` // computer or address, for people
+}
+
+// RunspaceInfo is the truth about one session: what its session host keeps on
+// disk and everybody else reads.
+type RunspaceInfo struct {
+	Format              int    // of this file; 1
+	HostID              string // made once per host; a session is (HostID, InstanceID)
+	InstanceID          string // GUID
+	Name                string
+	Owner               string // the principal that it belongs to
+	ConfigurationName   string
+	Engine              string // "bash", "sh" …
+	Version             string // of the session host
+	Life                Life
+	Reason              string `json:",omitempty"` // of Broken and Closed
+	Pid                 int    // of the session host
+	BootID              string
+	Created             time.Time
+	Epoch               uint64      // the newest that was given out
+	Attached            *Attachment `json:",omitempty"`
+	Detached            string      `json:",omitempty"` // who ended the last attachment: "Client", "Outage"
+	DisconnectedOn      *time.Time  `json:",omitempty"`
+	ExpiresOn           *time.Time  `json:",omitempty"`
+	IdleTimeoutMs       int64
+	MaxIdleTimeoutMs    int64
+	OutputBufferingMode OutputBufferingMode
+	OutputBufferSize    int64
+	Pipelines           []Pipeline `json:",omitempty"` // running, unread and the newest one
+	Changed             time.Time  // when this was written
+}
+
+// Reasons of RunspaceInfo.Detached.
+const (
+	DetachedByClient = "Client"
+	DetachedByOutage = "Outage"
+)
+
+// Running returns the pipeline that has not ended, or nil.
+func (r *RunspaceInfo) Running() *Pipeline {
+	for i := range r.Pipelines {
+		if r.Pipelines[i].Running() {
+			return &r.Pipelines[i]
+		}
+	}
+	return nil
+}
+
+// Unread returns data bytes and records that wait for a receiver.
+func (r *RunspaceInfo) Unread() (bytes int64, records uint64) {
+	for i := range r.Pipelines {
+		if p := &r.Pipelines[i]; p.Unread() {
+			bytes += p.Bytes
+			records += p.LastSeq - p.Acked
+		}
+	}
+	return bytes, records
+}
+
+// Session is a session as one client sees it. Id, Name for the reader and
+// ComputerName are the agent's; the rest is the host's.
+type Session struct {
+	ID           int    `json:",omitempty"` // of the asker's client session
+	ComputerName string `json:",omitempty"` // as typed
+	State        RunspaceState
+	Availability Availability
+	CommandState CommandState
+	Runspace     RunspaceInfo
+}
+
+// SessionList answers GET sessions. Errors are the computers that did not
+// answer and the sessions that could not be read: one never hides the others.
+type SessionList struct {
+	Version  string
+	Sessions []Session
+	Errors   []*Error `json:",omitempty"`
+}
+
+// CreateRequest makes a session; the path carries the InstanceID, so that a
+// repeated request finds the first one's session.
+type CreateRequest struct {
+	Name              string
+	ComputerName      string            `json:",omitempty"` // for the agent
+	ConfigurationName string            `json:",omitempty"`
+	Options           SessionOption     `json:",omitzero"`
+	Environment       map[string]string `json:",omitempty"`
+	Locale            map[string]string `json:",omitempty"` // LANG and LC_* of the client
+	WorkingDirectory  string            `json:",omitempty"`
+	Temporary         bool              `json:",omitempty"` // of Invoke-Command -ComputerName; for the agent
+	Attach            *AttachRequest    `json:",omitempty"` // attach at once
+}
+
+// AttachRequest asks to become the one client of a session.
+type AttachRequest struct {
+	ID      string        // ClientID.ID
+	Agent   string        // whose heartbeat keeps the lease
+	From    string        `json:",omitempty"`
+	IfEpoch uint64        `json:",omitempty"` // only while this is still the newest epoch
+	Options SessionOption `json:",omitzero"`  // only OutputBufferingMode takes effect
+}
+
+// DetachRequest ends an attachment.
+type DetachRequest struct {
+	Epoch   uint64
+	By      string        `json:",omitempty"` // DetachedByClient unless said otherwise
+	Options SessionOption `json:",omitzero"`  // IdleTimeout and OutputBufferingMode
+}
+
+// Heartbeat keeps the leases of one agent; Interval is its own pace.
+type Heartbeat struct {
+	Agent string
+}
+
+// HeartbeatReply tells the agent how long its silence is borne.
+type HeartbeatReply struct {
+	Version string
+	HostID  string
+	LeaseMs int64
+}
+
+// VersionInfo answers GET version on every hop.
+type VersionInfo struct {
+	Version  string // of the build
+	Protocol int    // 1
+	Role     string // "agent", "host", "session-host"
+	Pid      int
+	HostID   string `json:",omitempty"`
+}

@@ -1,0 +1,5 @@
+//go:build pss_next
+
+package api
+
+const versionSuffix = "-next"

@@ -1,0 +1,323 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"pss/remote/api"
+)
+
+const (
+	// ackBytes and ackDelay bound what is shown twice after a crash of the client.
+	ackBytes = 1 << 20
+	ackDelay = 50 * time.Millisecond
+	// finalAckTimeout bounds the wait for the answer to the last acknowledgement.
+	finalAckTimeout = 10 * time.Second
+	firstRetry      = 20 * time.Millisecond
+	maxRetry        = time.Second
+)
+
+// Consumer takes what an attachment delivers.
+type Consumer interface {
+	// Hello comes first, and again after each resumption.
+	Hello(*api.StreamHello)
+	// Record takes one record; Data is valid during the call only.
+	Record(api.Record) error
+	// Flush returns once everything that Record took is with its final
+	// reader. Only then it is acknowledged.
+	Flush() error
+}
+
+// Drive is one delivery: an attachment's connection from its start to the end
+// of what was asked for, resumed where it breaks.
+type Drive struct {
+	Client      *Client
+	Session     string
+	Request     api.StreamRequest
+	Consumer    Consumer
+	Input       io.Reader       // standard input of the started command, or nil
+	Signals     <-chan string   // signals to pass to the command ("INT")
+	RetryWindow time.Duration   // how long a broken connection is tried again
+	Retrying    func(err error) // told once per outage, or nil
+	Resumed     func()          // told when an outage is over, or nil
+
+	input *inputSource
+}
+
+// Run delivers until everything asked for has arrived and is acknowledged. It
+// returns the peer's fault as *api.Error, CodeOutcomeUnknown when the
+// connection stayed broken for RetryWindow, or the consumer's own error.
+func (d *Drive) Run(ctx context.Context) error {
+	if d.Request.After == nil {
+		d.Request.After = map[uint32]uint64{}
+	}
+	if d.Input != nil {
+		d.input = newInputSource(d.Input)
+		defer d.input.stop()
+	}
+	var since time.Time
+	wait := firstRetry
+	for {
+		err := d.once(ctx, func() {
+			if !since.IsZero() && d.Resumed != nil {
+				d.Resumed()
+			}
+			since, wait = time.Time{}, firstRetry
+		})
+		var broken *brokenError
+		if !errors.As(err, &broken) {
+			return err
+		}
+		if since.IsZero() {
+			since = time.Now()
+			if d.Retrying != nil {
+				d.Retrying(broken.err)
+			}
+		}
+		if time.Since(since) > d.RetryWindow {
+			return api.Errorf(api.CodeOutcomeUnknown, "the connection was lost and could not be made again: %v", broken.err).
+				WithID("PowerShellNetworkFailedStartDisconnect")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+			wait = min(2*wait, maxRetry)
+		}
+	}
+}
+
+// brokenError says that trying again may help.
+type brokenError struct{ err error }
+
+func (e *brokenError) Error() string { return e.err.Error() }
+
+// once runs one connection. established is called when the peer has said hello.
+func (d *Drive) once(ctx context.Context, established func()) error {
+	s, err := d.Client.Stream(ctx, d.Session, &d.Request)
+	if err != nil {
+		var e *api.Error
+		if errors.As(err, &e) && e.Code != api.CodeUnreachable || ctx.Err() != nil {
+			return err
+		}
+		return &brokenError{err}
+	}
+	defer s.Close()
+	defer context.AfterFunc(ctx, func() { s.Close() })()
+	link := &link{
+		s: s, drive: d, quiet: 45 * time.Second, quit: make(chan struct{}),
+		pending: map[uint32]uint64{}, flushed: map[uint32]uint64{}, acked: map[uint32]uint64{},
+	}
+	defer link.stop()
+	err = link.run(established)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// link is one connection of a Drive.
+type link struct {
+	s     *Stream
+	drive *Drive
+	quiet time.Duration // silence after which the peer counts as lost
+
+	mu      sync.Mutex        // guards what follows, and writing to s
+	pending map[uint32]uint64 // the consumer has them
+	flushed map[uint32]uint64 // they are with its reader
+	acked   map[uint32]uint64
+	bytes   int
+	timer   *time.Timer
+	closed  bool
+	quit    chan struct{}
+}
+
+func (l *link) run(established func()) error {
+	if l.drive.Signals != nil {
+		go l.passSignals()
+	}
+	frames := api.NewFrameReader(l.s.Reader)
+	for {
+		if l.s.Reader.Buffered() == 0 {
+			if err := l.flush(false); err != nil {
+				return err
+			}
+		}
+		l.s.SetReadDeadline(time.Now().Add(l.quiet))
+		rec, err := frames.Next()
+		if err != nil {
+			return &brokenError{fmt.Errorf("read: %w", err)}
+		}
+		done, err := l.handle(rec, established)
+		if err != nil || done {
+			return err
+		}
+	}
+}
+
+// handle takes one record; done says that the delivery is complete.
+func (l *link) handle(rec api.Record, established func()) (done bool, err error) {
+	switch rec.Kind {
+	case api.KindHello:
+		var hello api.StreamHello
+		if err := json.Unmarshal(rec.Data, &hello); err != nil {
+			return false, &brokenError{err}
+		}
+		established()
+		if hello.HeartbeatMs > 0 {
+			l.quiet = 3*time.Duration(hello.HeartbeatMs)*time.Millisecond + 5*time.Second
+		}
+		l.drive.Consumer.Hello(&hello)
+		if l.drive.input != nil {
+			l.drive.input.attach(l.send, hello.Input)
+		}
+	case api.KindInputWindow:
+		if l.drive.input != nil {
+			l.drive.input.grant(rec.Seq)
+		}
+	case api.KindHeartbeat, api.KindAcked:
+	case api.KindFault:
+		var e api.Error
+		if err := json.Unmarshal(rec.Data, &e); err != nil {
+			return false, &brokenError{err}
+		}
+		if err := l.flush(true); err != nil {
+			return false, err
+		}
+		return false, &e
+	case api.KindDone:
+		if err := l.flush(true); err != nil {
+			return false, err
+		}
+		return true, l.finish()
+	default:
+		if rec.Seq <= l.drive.Request.After[rec.Pipeline] && rec.Seq > 0 {
+			return false, nil // delivered before the connection broke
+		}
+		if err := l.drive.Consumer.Record(rec); err != nil {
+			return false, err
+		}
+		l.took(rec)
+	}
+	return false, nil
+}
+
+// took notes that the consumer has rec.
+func (l *link) took(rec api.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drive.Request.After[rec.Pipeline] = rec.Seq
+	l.pending[rec.Pipeline] = rec.Seq
+	l.bytes += len(rec.Data)
+}
+
+// flush lets the consumer write out what it has and acknowledges it, at once if
+// that is much or now is set, else after ackDelay.
+func (l *link) flush(now bool) error {
+	l.mu.Lock()
+	waiting := len(l.pending) > 0
+	l.mu.Unlock()
+	if !waiting {
+		return nil
+	}
+	if err := l.drive.Consumer.Flush(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p, seq := range l.pending {
+		l.flushed[p] = seq
+	}
+	clear(l.pending)
+	switch {
+	case now || l.bytes >= ackBytes:
+		l.ackLocked()
+	case l.timer == nil && !l.closed:
+		l.timer = time.AfterFunc(ackDelay, func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.timer = nil
+			l.ackLocked()
+		})
+	}
+	return nil
+}
+
+// ackLocked acknowledges what was flushed; a failure shows at the next read.
+func (l *link) ackLocked() {
+	l.bytes = 0
+	for p, seq := range l.flushed {
+		if seq > l.acked[p] && !l.closed {
+			l.acked[p] = seq
+			_ = api.WriteFrame(l.s, &api.Record{Kind: api.KindAck, Pipeline: p, Seq: seq, Time: time.Now()})
+		}
+	}
+	clear(l.flushed)
+}
+
+// finish sends the last acknowledgement of every pipeline and waits until it is kept.
+func (l *link) finish() error {
+	l.mu.Lock()
+	for p, seq := range l.drive.Request.After {
+		l.flushed[p] = seq
+	}
+	l.ackLocked()
+	err := api.WriteFrame(l.s, &api.Record{Kind: api.KindDone, Time: time.Now()})
+	l.mu.Unlock()
+	if err != nil {
+		return &brokenError{err}
+	}
+	l.s.SetReadDeadline(time.Now().Add(finalAckTimeout))
+	frames := api.NewFrameReader(l.s.Reader)
+	for {
+		rec, err := frames.Next()
+		if err != nil {
+			return &brokenError{fmt.Errorf("last acknowledgement: %w", err)}
+		}
+		if rec.Kind == api.KindAcked {
+			return nil
+		}
+	}
+}
+
+// send writes one record; used by the input.
+func (l *link) send(rec *api.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return io.ErrClosedPipe
+	}
+	return api.WriteFrame(l.s, rec)
+}
+
+func (l *link) passSignals() {
+	for {
+		select {
+		case sig, ok := <-l.drive.Signals:
+			if !ok {
+				return
+			}
+			_ = l.send(&api.Record{Kind: api.KindSignal, Data: []byte(sig), Time: time.Now()})
+		case <-l.quit:
+			return
+		}
+	}
+}
+
+func (l *link) stop() {
+	if l.drive.input != nil {
+		l.drive.input.detach()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	close(l.quit)
+}

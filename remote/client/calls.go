@@ -1,0 +1,75 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"pss/remote/api"
+)
+
+// Version asks the peer who it is.
+func (c *Client) Version(ctx context.Context) (v api.VersionInfo, err error) {
+	return v, c.Do(ctx, Request{Method: http.MethodGet, Path: api.RouteVersion, Out: &v})
+}
+
+// Sessions lists sessions. At an agent, no computer means those of the asker's
+// client session.
+func (c *Client) Sessions(ctx context.Context, computers ...string) (*api.SessionList, error) {
+	path := api.RouteSessions
+	if len(computers) > 0 {
+		path += "?" + url.Values{api.QueryComputer: computers}.Encode()
+	}
+	list := &api.SessionList{}
+	return list, c.Do(ctx, Request{Method: http.MethodGet, Path: path, Out: list})
+}
+
+// Session returns one session.
+func (c *Client) Session(ctx context.Context, session string) (*api.Session, error) {
+	s := &api.Session{}
+	return s, c.Do(ctx, Request{Method: http.MethodGet, Path: api.SessionPath(session, ""), Out: s})
+}
+
+// Create makes the session with this InstanceId, or returns the one that has it.
+func (c *Client) Create(ctx context.Context, session string, req *api.CreateRequest) (*api.Session, error) {
+	s := &api.Session{}
+	return s, c.Do(ctx, Request{Method: http.MethodPut, Path: api.SessionPath(session, ""), In: req, Out: s})
+}
+
+// Remove ends the session and deletes what is left of it. epoch is 0 for one
+// that nobody holds; force also takes it from the same user's other client.
+func (c *Client) Remove(ctx context.Context, session string, epoch uint64, force bool) error {
+	q := url.Values{api.QueryEpoch: {strconv.FormatUint(epoch, 10)}}
+	if force {
+		q.Set(api.QueryForce, "true")
+	}
+	return c.Do(ctx, Request{Method: http.MethodDelete, Path: api.SessionPath(session, "") + "?" + q.Encode()})
+}
+
+// Attach makes the asker the one client of the session.
+func (c *Client) Attach(ctx context.Context, session string, req *api.AttachRequest) (*api.Session, error) {
+	s := &api.Session{}
+	return s, c.Do(ctx, Request{Method: http.MethodPost, Path: api.SessionPath(session, "/attach"), In: req, Out: s})
+}
+
+// Detach ends the asker's attachment.
+func (c *Client) Detach(ctx context.Context, session string, req *api.DetachRequest) (*api.Session, error) {
+	s := &api.Session{}
+	return s, c.Do(ctx, Request{Method: http.MethodPost, Path: api.SessionPath(session, "/detach"), In: req, Out: s})
+}
+
+// Stream opens the attachment's connection.
+func (c *Client) Stream(ctx context.Context, session string, req *api.StreamRequest) (*Stream, error) {
+	return c.Upgrade(ctx, Request{Path: api.SessionPath(session, "/stream"), In: req})
+}
+
+// Signal sends a signal to a running pipeline.
+func (c *Client) Signal(ctx context.Context, session, pipeline string, req *api.SignalRequest) error {
+	return c.Do(ctx, Request{Method: http.MethodPost, Path: api.PipelinePath(session, pipeline, "/signal"), In: req})
+}
+
+// Heartbeat keeps the leases of an agent at a host.
+func (c *Client) Heartbeat(ctx context.Context, hb *api.Heartbeat) (r api.HeartbeatReply, err error) {
+	return r, c.Do(ctx, Request{Method: http.MethodPost, Path: api.RouteHeartbeat, In: hb, Out: &r})
+}

@@ -1,0 +1,314 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"pss/remote/api"
+)
+
+// Dialer makes a connection to the one peer of a Client.
+type Dialer func(ctx context.Context) (net.Conn, error)
+
+const (
+	// MaxReply is the largest reply to a control request in bytes.
+	MaxReply = 64 << 20
+	// DefaultTimeout bounds a control request whose context has no deadline.
+	DefaultTimeout = 60 * time.Second
+	maxIdle        = 4
+	// idleLife is shorter than the servers' own idle timeout, so that a kept
+	// connection is rarely closed under us.
+	idleLife = 45 * time.Second
+)
+
+// Client speaks the protocol with one peer. Its fields are set before first use;
+// it is safe for concurrent use.
+type Client struct {
+	Dial   Dialer
+	Header http.Header // added to every request
+	Host   string      // of the Host header; "pss" when empty
+	// KeepWarm dials the next connection as soon as an attachment has taken one.
+	KeepWarm bool
+	// Token returns what authenticates each request, or is nil.
+	Token func() (string, error)
+
+	mu   sync.Mutex // guards idle
+	idle []*conn
+}
+
+// conn is one HTTP/1.1 connection.
+type conn struct {
+	net.Conn
+	br   *bufio.Reader
+	used time.Time
+}
+
+// Request is one control request.
+type Request struct {
+	Method string
+	Path   string // with its query
+	Header http.Header
+	In     any // sent as JSON; nil: no body; []byte: as it is
+	Out    any // takes the reply's JSON; nil: ignored; *[]byte: as it is
+}
+
+// Do makes the request. The peer's refusal comes as *api.Error; a peer that
+// cannot be reached or that broke off gives another error.
+func (c *Client) Do(ctx context.Context, r Request) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, DefaultTimeout)
+		defer cancel()
+	}
+	cn, resp, release, err := c.send(ctx, r, "")
+	if err != nil {
+		return err
+	}
+	defer release()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, MaxReply+1))
+	if err == nil && len(data) > MaxReply {
+		err = errors.New("the reply is too large")
+	}
+	if err != nil {
+		cn.Close()
+		return fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
+	}
+	if resp.Close {
+		cn.Close()
+	} else {
+		release()
+		c.keep(cn)
+	}
+	if resp.StatusCode >= 300 {
+		return replyError(resp, data)
+	}
+	switch out := r.Out.(type) {
+	case nil:
+		return nil
+	case *[]byte:
+		*out = data
+		return nil
+	default:
+		if err := json.Unmarshal(data, out); err != nil {
+			return fmt.Errorf("%s %s: unreadable reply: %w", r.Method, r.Path, err)
+		}
+		return nil
+	}
+}
+
+// Upgrade makes the request and switches the connection to frames.
+func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
+	if r.Method == "" {
+		r.Method = http.MethodPost
+	}
+	cn, resp, release, err := c.send(ctx, r, api.UpgradeProtocol)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		cn.Close()
+		return nil, replyError(resp, data)
+	}
+	release()
+	if c.KeepWarm {
+		go c.Warm(context.WithoutCancel(ctx))
+	}
+	return &Stream{Conn: cn.Conn, Reader: cn.br}, nil
+}
+
+// Stream is a connection that was switched to frames. Read through Reader: it
+// may hold the first bytes already.
+type Stream struct {
+	net.Conn
+	Reader *bufio.Reader
+}
+
+// Read reads what the peer sent.
+func (s *Stream) Read(p []byte) (int, error) { return s.Reader.Read(p) }
+
+// CloseWrite ends our direction only.
+func (s *Stream) CloseWrite() error {
+	if cw, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return s.Conn.Close()
+}
+
+// send writes the request on a kept or new connection and reads the reply's
+// head. release ends the context's hold on the connection.
+func (c *Client) send(ctx context.Context, r Request, upgrade string) (*conn, *http.Response, func(), error) {
+	req, body, err := c.request(ctx, r, upgrade)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	for {
+		cn, kept, err := c.connection(ctx)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		// After dialling: that may have started the peer, which then made the token.
+		if c.Token != nil {
+			token, err := c.Token()
+			if err != nil {
+				cn.Close()
+				return nil, nil, nil, err
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		// A cancelled context unblocks reads and writes by a deadline in the past.
+		stop := context.AfterFunc(ctx, func() { cn.SetDeadline(time.Unix(1, 0)) })
+		var once sync.Once
+		release := func() {
+			once.Do(func() {
+				if stop() {
+					return
+				}
+				cn.SetDeadline(time.Time{})
+			})
+		}
+		if body != nil {
+			req.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		if err = req.Write(cn); err == nil {
+			var resp *http.Response
+			if resp, err = http.ReadResponse(cn.br, req); err == nil {
+				return cn, resp, release, nil
+			}
+		}
+		release()
+		cn.Close()
+		if ctx.Err() != nil {
+			return nil, nil, nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, ctx.Err())
+		}
+		if !kept {
+			return nil, nil, nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
+		}
+	}
+}
+
+func (c *Client) request(ctx context.Context, r Request, upgrade string) (*http.Request, []byte, error) {
+	var body []byte
+	switch in := r.In.(type) {
+	case nil:
+	case []byte:
+		body = in
+	default:
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return nil, nil, err
+		}
+	}
+	host := c.Host
+	if host == "" {
+		host = "pss"
+	}
+	var rd io.Reader
+	if body != nil {
+		rd = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, "http://"+host+r.Path, rd)
+	if err != nil {
+		return nil, nil, err
+	}
+	for k, v := range c.Header {
+		req.Header[k] = v
+	}
+	for k, v := range r.Header {
+		req.Header[k] = v
+	}
+	req.Header.Set(api.HeaderVersion, api.Version)
+	if body != nil {
+		req.Header.Set("Content-Type", api.TypeJSON)
+	}
+	if upgrade != "" {
+		req.Header.Set("Connection", "Upgrade")
+		req.Header.Set("Upgrade", upgrade)
+	}
+	return req, body, nil
+}
+
+// connection returns a kept connection, or a new one.
+func (c *Client) connection(ctx context.Context) (cn *conn, kept bool, err error) {
+	c.mu.Lock()
+	for len(c.idle) > 0 {
+		cn, c.idle = c.idle[len(c.idle)-1], c.idle[:len(c.idle)-1]
+		if time.Since(cn.used) < idleLife {
+			c.mu.Unlock()
+			return cn, true, nil
+		}
+		cn.Close()
+	}
+	c.mu.Unlock()
+	nc, err := c.Dial(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	return &conn{Conn: nc, br: bufio.NewReaderSize(nc, 4096)}, false, nil
+}
+
+func (c *Client) keep(cn *conn) {
+	cn.used = time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.idle) >= maxIdle {
+		cn.Close()
+		return
+	}
+	c.idle = append(c.idle, cn)
+}
+
+// Warm makes sure that a connection is ready, so that the next request does not
+// pay for a handshake.
+func (c *Client) Warm(ctx context.Context) error {
+	c.mu.Lock()
+	ready := len(c.idle) > 0
+	c.mu.Unlock()
+	if ready {
+		return nil
+	}
+	nc, err := c.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	c.keep(&conn{Conn: nc, br: bufio.NewReaderSize(nc, 4096)})
+	return nil
+}
+
+// CloseIdle closes the kept connections.
+func (c *Client) CloseIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, cn := range c.idle {
+		cn.Close()
+	}
+	c.idle = nil
+}
+
+// IsBroken reports whether err means that the connection was lost before an
+// answer came: whether the request took effect is not known.
+func IsBroken(err error) bool {
+	var e *api.Error
+	return err != nil && !errors.As(err, &e)
+}
+
+// replyError turns a refusal into its *api.Error. What did not come from pss
+// (a proxy, another server) is reported as such.
+func replyError(resp *http.Response, data []byte) error {
+	var e api.Error
+	if err := json.Unmarshal(data, &e); err == nil && e.Code != "" {
+		return &e
+	}
+	return api.Errorf(api.CodeInternal, "unexpected answer %s", resp.Status).
+		Hint("check that the address belongs to a pss host")
+}

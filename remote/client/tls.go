@@ -1,0 +1,167 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"pss/remote/api"
+)
+
+// handshakeTimeout bounds connecting and the TLS handshake.
+const handshakeTimeout = 15 * time.Second
+
+// Fingerprint names a certificate's public key: "sha256:" and the base64 of the
+// SHA-256 of its SubjectPublicKeyInfo, as curl's --pinnedpubkey takes it.
+func Fingerprint(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return "sha256:" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// Endpoint is where a host listens and the key that it must show.
+type Endpoint struct {
+	Address     string
+	Fingerprint string // "sha256:…"; empty: any key is refused, with an error that names it
+}
+
+// DialTLS returns a Dialer to the endpoint that find returns at each call. It
+// accepts only the pinned public key. TLS 1.3 always.
+func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
+	sessions := tls.NewLRUClientSessionCache(4)
+	return func(ctx context.Context) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+		defer cancel()
+		at, err := find(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp", at.Address)
+		if err != nil {
+			return nil, err
+		}
+		t := tls.Client(newBulkConn(c), &tls.Config{
+			MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, ServerName: "pss",
+			InsecureSkipVerify: true, // the pin decides
+			ClientSessionCache: sessions, VerifyConnection: at.verify,
+		})
+		if err := t.HandshakeContext(ctx); err != nil {
+			c.Close()
+			return nil, err
+		}
+		return newTLSConn(t), nil
+	}
+}
+
+// verify compares the host's key with the pin; it also runs on resumed connections.
+func (at Endpoint) verify(cs tls.ConnectionState) error {
+	got := Fingerprint(cs.PeerCertificates[0])
+	switch at.Fingerprint {
+	case got:
+		return nil
+	case "":
+		return api.Errorf(api.CodeAccessDenied, "the host at %s is not known; it shows the key %s", at.Address, got).
+			WithID("ServerNotTrusted").On(at.Address).
+			Hint("if that is its key, add it to config.toml: fingerprint = %q", got)
+	}
+	return api.Errorf(api.CodeAccessDenied, "the host at %s shows the key %s, not the expected %s", at.Address, got, at.Fingerprint).
+		WithID("ServerNotTrusted").On(at.Address).
+		Hint("if the host was set up anew, correct its fingerprint in config.toml; otherwise somebody stands between")
+}
+
+// ListenTLS serves TLS 1.3 with cert on l.
+func ListenTLS(l net.Listener, cert tls.Certificate) net.Listener {
+	return &tlsListener{Listener: l, conf: &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"},
+	}}
+}
+
+type tlsListener struct {
+	net.Listener
+	conf *tls.Config
+}
+
+// Accept returns a connection whose handshake happens with its first read, so
+// that a slow client holds up nobody else.
+func (l *tlsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return newTLSConn(tls.Server(newBulkConn(c), l.conf)), nil
+}
+
+// bulkConn gathers the TLS records of one large write into few system calls:
+// crypto/tls writes each record of 16 KiB by itself.
+type bulkConn struct {
+	net.Conn
+	mu   sync.Mutex // guards buf and hold
+	buf  []byte
+	hold bool
+}
+
+func newBulkConn(c net.Conn) *bulkConn { return &bulkConn{Conn: c} }
+
+// bulkSize is how much is gathered.
+const bulkSize = 128 << 10
+
+// Write writes at once, or gathers while hold is set.
+func (b *bulkConn) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.hold {
+		return b.Conn.Write(p)
+	}
+	b.buf = append(b.buf, p...)
+	if len(b.buf) >= bulkSize {
+		return len(p), b.flushLocked()
+	}
+	return len(p), nil
+}
+
+func (b *bulkConn) flushLocked() error {
+	if len(b.buf) == 0 {
+		return nil
+	}
+	_, err := b.Conn.Write(b.buf)
+	b.buf = b.buf[:0]
+	return err
+}
+
+// tlsConn is a TLS connection over a bulkConn.
+type tlsConn struct {
+	*tls.Conn
+	bulk *bulkConn
+	mu   sync.Mutex // one large write at a time
+}
+
+func newTLSConn(c *tls.Conn) *tlsConn {
+	return &tlsConn{Conn: c, bulk: c.NetConn().(*bulkConn)}
+}
+
+// Write writes p, in few system calls if it is large.
+func (t *tlsConn) Write(p []byte) (int, error) {
+	if len(p) <= 16<<10 {
+		return t.Conn.Write(p)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bulk.mu.Lock()
+	t.bulk.hold = true
+	t.bulk.mu.Unlock()
+	n, err := t.Conn.Write(p)
+	t.bulk.mu.Lock()
+	t.bulk.hold = false
+	ferr := t.bulk.flushLocked()
+	if cap(t.bulk.buf) > 0 && len(p) < bulkSize/2 {
+		t.bulk.buf = nil
+	}
+	t.bulk.mu.Unlock()
+	return n, errors.Join(err, ferr)
+}

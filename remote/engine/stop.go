@@ -1,0 +1,95 @@
+//go:build unix
+
+package engine
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ladder is where a Stop stands.
+type ladder struct {
+	timer *time.Timer
+	rung  int
+	since time.Time
+}
+
+func newLadder() *ladder {
+	return &ladder{timer: time.NewTimer(0), since: time.Now()}
+}
+
+const (
+	rungPause = 300 * time.Millisecond
+	// beginPause bounds how long an interrupt waits for the script to begin: a
+	// shell that has not read its line yet would forget it.
+	beginPause = 100 * time.Millisecond
+)
+
+// climb sends the next signals.
+//
+// A bash whose child was killed goes on with the script's next line even though it
+// was interrupted meanwhile, so a bash that does not answer to the interrupt is
+// itself ended before its children are. SIGHUP lets it write its snapshot. Other
+// shells do unwind, and keep their functions if their children are ended first.
+func (c *command) climb(sh *shell) {
+	l := c.ladder
+	if l.rung == 0 && !c.begun() && time.Since(l.since) < beginPause {
+		l.timer.Reset(time.Millisecond)
+		return
+	}
+	fresh := c.fresh(sh)
+	bash := isBash(c.rs.d, sh)
+	switch {
+	case l.rung == 0:
+		sh.signal(syscall.SIGINT)
+		signalAll(fresh, syscall.SIGINT)
+	case l.rung == 1 && bash:
+		sh.signal(syscall.SIGHUP)
+	case l.rung == 1:
+		signalAll(fresh, syscall.SIGTERM)
+		sh.signal(syscall.SIGINT)
+	case l.rung == 2 && !bash:
+		signalAll(fresh, syscall.SIGKILL)
+		sh.signal(syscall.SIGINT)
+	default:
+		sh.signal(syscall.SIGKILL)
+	}
+	sh.signal(syscall.SIGCONT)
+	signalAll(fresh, syscall.SIGCONT)
+	l.rung++
+	l.timer.Reset(rungPause)
+}
+
+// fresh returns the processes that the command started.
+func (c *command) fresh(sh *shell) []process {
+	return without(c.rs.family.jobs(sh.pid, false), c.old)
+}
+
+// clear ends what a stopped command left behind when its shell had to go.
+func (c *command) clear() {
+	start := time.Now()
+	sig := syscall.SIGTERM
+	for pause := time.Millisecond; time.Since(start) < 2*time.Second; pause = min(2*pause, 20*time.Millisecond) {
+		fresh := without(c.rs.family.members(), c.old)
+		if len(fresh) == 0 {
+			return
+		}
+		if time.Since(start) > rungPause {
+			sig = syscall.SIGKILL
+		}
+		signalAll(fresh, sig)
+		time.Sleep(pause)
+	}
+}
+
+// isBash reports whether the shell is bash, whatever its name.
+func isBash(d *driver, sh *shell) bool {
+	if d.name == "bash" {
+		return true
+	}
+	exe, _ := os.Readlink("/proc/" + strconv.Itoa(sh.pid) + "/exe")
+	return strings.Contains(exe[strings.LastIndexByte(exe, '/')+1:], "bash")
+}

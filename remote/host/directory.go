@@ -1,0 +1,226 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"pss/config"
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/platform"
+)
+
+// directory knows the folders of the sessions. What a session is stands in its
+// folder; the directory only remembers which folder belongs to which id.
+type directory struct {
+	root string
+	log  *slog.Logger
+
+	mu      sync.Mutex // guards entries
+	entries map[string]*entry
+}
+
+// entry is the folder of one session.
+type entry struct {
+	id  string // InstanceID
+	dir string
+
+	mu     sync.Mutex // guards the rest
+	cached *api.RunspaceInfo
+	stamp  os.FileInfo
+	cl     *client.Client
+}
+
+// halfMade is how old a folder without facts must be before it counts as left
+// over from a start that failed.
+const halfMade = time.Minute
+
+func openDirectory(root string, log *slog.Logger) (*directory, error) {
+	d := &directory{root: root, log: log, entries: map[string]*entry{}}
+	names, err := os.ReadDir(root)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		dir := filepath.Join(root, n.Name())
+		var info api.RunspaceInfo
+		if strings.HasPrefix(n.Name(), ".gone-") {
+			os.RemoveAll(dir)
+			continue
+		}
+		if err := config.ReadJSON(filepath.Join(dir, "facts.json"), &info); err != nil {
+			d.sweep(dir)
+			continue
+		}
+		d.entries[info.InstanceID] = &entry{id: info.InstanceID, dir: dir}
+	}
+	return d, nil
+}
+
+// sweep removes a folder that never became a session, when that is certain.
+func (d *directory) sweep(dir string) {
+	st, err := os.Stat(dir)
+	if err != nil || time.Since(st.ModTime()) < halfMade {
+		return
+	}
+	if held, err := platform.LockHeld(filepath.Join(dir, "lock")); err != nil || held {
+		return
+	}
+	d.log.Info("left-over folder removed", "dir", dir)
+	os.RemoveAll(dir)
+}
+
+// add makes the folder dir known as session id.
+func (d *directory) add(id, dir string) *entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := &entry{id: id, dir: dir}
+	d.entries[id] = e
+	return e
+}
+
+func (d *directory) drop(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.entries, id)
+}
+
+// find returns the session with this id, or SessionNotFound.
+func (d *directory) find(id string) (*entry, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e, ok := d.entries[strings.ToLower(id)]
+	if !ok {
+		return nil, api.Errorf(api.CodeNotFound, "there is no session %s on this computer", id).
+			WithID("PSSessionIdMatchFail").On(id).Hint("list what is there: pss get-pssession --computer-name COMPUTER")
+	}
+	return e, nil
+}
+
+// all returns the sessions, oldest folder names first.
+func (d *directory) all() []*entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := make([]*entry, 0, len(d.entries))
+	for _, e := range d.entries {
+		list = append(list, e)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].dir < list[j].dir })
+	return list
+}
+
+// living counts the sessions whose process runs.
+func (d *directory) living() int {
+	n := 0
+	for _, e := range d.all() {
+		if held, err := platform.LockHeld(e.lock()); err != nil || held {
+			n++
+		}
+	}
+	return n
+}
+
+// reap removes dead sessions whose time of retention is over.
+func (d *directory) reap(retain time.Duration) {
+	for _, e := range d.all() {
+		info, err := e.facts()
+		if errors.Is(err, fs.ErrNotExist) {
+			d.drop(e.id)
+			continue
+		}
+		if err != nil || info.Life == api.LifeOpen || time.Since(info.Changed) < retain {
+			continue
+		}
+		if held, err := platform.LockHeld(e.lock()); err != nil || held {
+			continue
+		}
+		d.log.Info("retention over", "session", e.id)
+		d.drop(e.id)
+		os.RemoveAll(e.dir)
+	}
+}
+
+func (e *entry) lock() string { return filepath.Join(e.dir, "lock") }
+
+// facts returns what is true of the session now, without waking it: what its
+// session host wrote, corrected by whether that is alive. The result is shared
+// and must not be changed.
+func (e *entry) facts() (*api.RunspaceInfo, error) {
+	info, err := e.read()
+	if err != nil {
+		return nil, err
+	}
+	if info.Life != api.LifeOpen {
+		return info, nil
+	}
+	held, err := platform.LockHeld(e.lock())
+	if err != nil || held {
+		return info, err
+	}
+	// The process may have written its last facts after the read.
+	if info, err = e.read(); err != nil || info.Life != api.LifeOpen {
+		return info, err
+	}
+	dead := *info
+	dead.Life, dead.Attached, dead.Reason = api.LifeBroken, nil, lostReason(info)
+	dead.Pipelines = append([]api.Pipeline(nil), info.Pipelines...)
+	for i := range dead.Pipelines {
+		if dead.Pipelines[i].Running() {
+			dead.Pipelines[i].State, dead.Pipelines[i].Reason = api.PipelineLost, dead.Reason
+		}
+	}
+	return &dead, nil
+}
+
+// read returns the facts file, from memory when it cannot have changed.
+func (e *entry) read() (*api.RunspaceInfo, error) {
+	path := filepath.Join(e.dir, "facts.json")
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if e.cached != nil && os.SameFile(st, e.stamp) && st.ModTime().Equal(e.stamp.ModTime()) && st.Size() == e.stamp.Size() {
+		return e.cached, nil
+	}
+	info := &api.RunspaceInfo{}
+	if err := config.ReadJSON(path, info); err != nil {
+		return nil, fmt.Errorf("facts of session %s: %w", e.id, err)
+	}
+	e.cached = nil
+	// A file of this very moment may change again under the same time stamp.
+	if time.Since(st.ModTime()) > 50*time.Millisecond {
+		e.cached, e.stamp = info, st
+	}
+	return info, nil
+}
+
+func lostReason(info *api.RunspaceInfo) string {
+	if info.BootID != platform.BootID() {
+		return "the computer restarted"
+	}
+	return "its session host ended"
+}
+
+// client speaks with the session host.
+func (e *entry) client() *client.Client {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.cl == nil {
+		e.cl = &client.Client{Dial: func(ctx context.Context) (net.Conn, error) {
+			return platform.Dial(ctx, filepath.Join(e.dir, "sock"))
+		}}
+	}
+	return e.cl
+}

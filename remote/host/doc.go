@@ -1,0 +1,9 @@
+// Package host is the daemon: the endpoint of a computer. It authenticates,
+// starts session hosts, lists what they keep on disk and forwards everything
+// else to them.
+//
+// It holds no truth about a session. What a session is stands in its folder and
+// in its session host; whether that lives is told by its lock. So a host may be
+// killed at any moment: the next one reads the folders and goes on. The only
+// thing that it keeps in memory alone are the leases, and those start afresh.
+package host

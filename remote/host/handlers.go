@@ -1,0 +1,189 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/planted"
+	"pss/remote/platform"
+)
+
+// handler serves the protocol to agents, scripts and curl.
+func (h *Host) handler() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(method, path string, f client.Handler) {
+		mux.HandleFunc(method+" "+path, client.Serve(h.guard(f)))
+	}
+	handle(http.MethodGet, api.RouteVersion, h.handleVersion)
+	handle(http.MethodPost, api.RouteHeartbeat, h.handleHeartbeat)
+	handle(http.MethodGet, api.RouteSessions, h.handleList)
+	handle(http.MethodPut, api.RouteSession, h.handleCreate)
+	handle(http.MethodGet, api.RouteSession, h.handleGet)
+	handle(http.MethodDelete, api.RouteSession, h.handleRemove)
+	for _, r := range [][2]string{
+		{http.MethodPost, api.RouteAttach}, {http.MethodPost, api.RouteDetach}, {http.MethodPost, api.RouteStream}, {http.MethodPut, api.RoutePipeline},
+		{http.MethodGet, api.RouteRecords}, {http.MethodPost, api.RouteAck}, {http.MethodPost, api.RouteSignal},
+	} {
+		handle(r[0], r[1], h.handleForward)
+	}
+	// What a later version adds below a session passes through to session hosts
+	// of that version.
+	mux.HandleFunc(api.RouteSession+"/", client.Serve(h.guard(h.handleForward)))
+	mux.HandleFunc("/", client.Serve(func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		return nil, api.Errorf(api.CodeVersion, "this host (version %s) does not know %s %s", api.Version, r.Method, r.URL.Path).
+			Hint("update the older of client and host")
+	}))
+	return mux
+}
+
+// guard authenticates, and refuses what a browser sends.
+func (h *Host) guard(f client.Handler) client.Handler {
+	return func(w http.ResponseWriter, r *http.Request) (any, error) {
+		if r.Header.Get("Origin") != "" {
+			return nil, api.Errorf(api.CodeAccessDenied, "requests of web pages are refused")
+		}
+		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		// Hashed first, so that the comparison takes the same time for any length.
+		a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(h.token))
+		if (!ok || subtle.ConstantTimeCompare(a[:], b[:]) != 1) && !planted.On("no-token-check") {
+			h.log.Warn("access denied", "from", r.RemoteAddr)
+			return nil, api.Errorf(api.CodeAccessDenied, "access is denied").WithID("AccessDenied").
+				Hint("check that the token_file in config.toml is the host's own (PSS_HOME/host/token)")
+		}
+		h.enter()
+		defer h.leave()
+		agent, _, _ := strings.Cut(r.Header.Get(api.HeaderClient), "/")
+		h.leases.renew(agent)
+		return f(w, r)
+	}
+}
+
+func (h *Host) asker(r *http.Request) api.ClientID {
+	return api.ClientID{Principal: h.owner, ID: r.Header.Get(api.HeaderClient)}
+}
+
+func (h *Host) handleVersion(http.ResponseWriter, *http.Request) (any, error) {
+	return &api.VersionInfo{Version: api.Version, Protocol: api.ProtocolVersion, Role: "host", Pid: os.Getpid(), HostID: h.hostID}, nil
+}
+
+func (h *Host) handleHeartbeat(w http.ResponseWriter, r *http.Request) (any, error) {
+	var hb api.Heartbeat
+	if err := client.ReadBody(w, r, &hb); err != nil {
+		return nil, err
+	}
+	h.leases.renew(hb.Agent)
+	return &api.HeartbeatReply{Version: api.Version, HostID: h.hostID, LeaseMs: h.leases.length.Milliseconds()}, nil
+}
+
+// handleList reads every session's facts and wakes none.
+func (h *Host) handleList(_ http.ResponseWriter, r *http.Request) (any, error) {
+	list := &api.SessionList{Version: api.Version, Sessions: []api.Session{}}
+	asker := h.asker(r)
+	for _, e := range h.dir.all() {
+		info, err := e.facts()
+		if os.IsNotExist(err) {
+			continue // removed just now
+		}
+		if err != nil {
+			list.Errors = append(list.Errors, api.AsError(err))
+			continue
+		}
+		list.Sessions = append(list.Sessions, *view(info, asker))
+	}
+	slices.SortFunc(list.Sessions, func(a, b api.Session) int { return a.Runspace.Created.Compare(b.Runspace.Created) })
+	return list, nil
+}
+
+func view(info *api.RunspaceInfo, asker api.ClientID) *api.Session {
+	s := &api.Session{Runspace: *info, CommandState: api.CommandStateOf(info)}
+	s.State, s.Availability = api.View(info, asker, true)
+	return s
+}
+
+func (h *Host) handleGet(_ http.ResponseWriter, r *http.Request) (any, error) {
+	e, err := h.dir.find(r.PathValue("session"))
+	if err != nil {
+		return nil, err
+	}
+	info, err := e.facts()
+	if err != nil {
+		return nil, err
+	}
+	return view(info, h.asker(r)), nil
+}
+
+// handleRemove passes the removal on, or deletes what a dead session left.
+func (h *Host) handleRemove(w http.ResponseWriter, r *http.Request) (any, error) {
+	e, err := h.dir.find(r.PathValue("session"))
+	if err != nil {
+		return nil, err
+	}
+	if held, err := platform.LockHeld(e.lock()); err == nil && !held {
+		h.dir.drop(e.id)
+		return struct{}{}, os.RemoveAll(e.dir)
+	}
+	if err := e.client().ForwardBody(w, r, h.identity(r), nil); err != nil {
+		return nil, h.unreachable(e, err)
+	}
+	h.dir.drop(e.id)
+	return nil, nil
+}
+
+// identity is what the session host is told about the asker.
+func (h *Host) identity(r *http.Request) http.Header {
+	id := h.asker(r)
+	return http.Header{api.HeaderPrincipal: {id.Principal}, api.HeaderClient: {id.ID}}
+}
+
+// handleForward passes a request on to its session host, which is started again
+// without an engine if only its folder is left.
+func (h *Host) handleForward(w http.ResponseWriter, r *http.Request) (any, error) {
+	e, err := h.dir.find(r.PathValue("session"))
+	if err != nil {
+		return nil, err
+	}
+	var body []byte
+	if err := client.ReadBody(w, r, &body); err != nil {
+		return nil, err
+	}
+	err = e.client().ForwardBody(w, r, h.identity(r), body)
+	if err == nil || !platform.NotListening(err) {
+		return nil, h.unreachable(e, err)
+	}
+	if err := h.revive(r.Context(), e); err != nil {
+		return nil, err
+	}
+	return nil, h.unreachable(e, e.client().ForwardBody(w, r, h.identity(r), body))
+}
+
+// unreachable turns a failure between host and session host into an answer.
+func (h *Host) unreachable(e *entry, err error) error {
+	var known *api.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return api.Errorf(api.CodeUnreachable, "session %s does not answer: %v", e.id, err).On(e.id).
+		Hint("try again; if it stays so, remove the session")
+}
+
+// revive starts a session host for a dead session's folder.
+func (h *Host) revive(ctx context.Context, e *entry) error {
+	unlock := h.creating.lock(e.id)
+	defer unlock()
+	if held, err := platform.LockHeld(e.lock()); err != nil || held {
+		return err // somebody was faster, or it makes its socket again
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return h.launcher.recover(ctx, e.dir, &api.Bootstrap{
+		Format: 1, HostLock: h.o.Paths.HostLock(), LeaseMs: h.leases.length.Milliseconds(), RetainMs: h.retainMs(),
+	})
+}

@@ -1,0 +1,238 @@
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"pss/config"
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/platform"
+)
+
+// Options are the settings of one run, from flags and host.toml.
+type Options struct {
+	Paths    config.Paths
+	Config   *config.Host
+	Embedded bool      // ends by itself when it has had nothing to do for Linger
+	Ready    io.Writer // gets one JSON line, a config.HostInfo, once requests are taken
+	Log      *slog.Logger
+}
+
+// Host is a running daemon.
+type Host struct {
+	o        Options
+	log      *slog.Logger
+	hostID   string
+	owner    string // the one principal that a host which is not root serves
+	token    string
+	dir      *directory
+	leases   *leases
+	launcher *launcher
+	env      func() []string // the owner's login environment
+	creating keyed           // one start per session id at a time
+
+	mu     sync.Mutex // guards busy and idle
+	busy   int        // requests under way
+	idle   time.Time
+	server *http.Server
+}
+
+// Run serves until ctx ends, or until an embedded host has nothing left to do.
+// A second host on the same folder fails with HostAlreadyRunning.
+func Run(ctx context.Context, o Options) error {
+	if err := o.Paths.Prepare(); err != nil {
+		return err
+	}
+	lock, err := platform.TakeLock(o.Paths.HostLock())
+	if errors.Is(err, platform.ErrLocked) {
+		return api.Errorf(api.CodeAlreadyRunning, "another host serves the folder %s", o.Paths.State).On(o.Paths.State).
+			Hint("use that one, stop it first, or give this one its own PSS_HOME")
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	h, cert, err := newHost(ctx, o)
+	if err != nil {
+		return err
+	}
+	return h.serve(ctx, cert)
+}
+
+func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
+	h := &Host{o: o, log: o.Log, idle: time.Now()}
+	cert, err := certificate(o.Paths.HostDir())
+	if err != nil {
+		return nil, cert, fmt.Errorf("certificate: %w", err)
+	}
+	if h.hostID, err = once(o.Paths.HostDir()+"/id", uuid.NewString); err != nil {
+		return nil, cert, err
+	}
+	if h.token, err = once(o.Paths.HostToken(), newToken); err != nil {
+		return nil, cert, err
+	}
+	h.owner = strconv.Itoa(os.Geteuid())
+	if u, err := user.LookupId(h.owner); err == nil {
+		h.owner = u.Username
+	}
+	h.env = sync.OnceValue(func() []string { return loginEnvironment(ctx, h.log) })
+	go h.env() // a slow profile must not be waited for when the first session comes
+	h.leases = newLeases(o.Config.Lease.Or(config.DefaultLease))
+	h.launcher = newLauncher(h)
+	if h.dir, err = openDirectory(o.Paths.Sessions(), h.log); err != nil {
+		return nil, cert, err
+	}
+	for _, e := range h.dir.all() {
+		if info, err := e.facts(); err == nil && info.Attached != nil {
+			h.leases.expect(info.Attached.Agent)
+		}
+	}
+	return h, cert, nil
+}
+
+func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
+	addr := h.o.Config.Listen
+	if addr == "" {
+		addr = config.DefaultListen
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return api.Errorf(api.CodeInvalidArgument, "cannot listen on %s: %v", addr, err).WithID("ListenFailed").
+			Hint("choose another address with --listen HOST:PORT (port 0 picks a free one)").On(addr)
+	}
+	limit := h.o.Config.MaxConnections
+	if limit == 0 {
+		limit = config.DefaultMaxConnections
+	}
+	h.server = client.NewServer(h.handler())
+	h.server.ErrorLog = slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)
+	tl := client.ListenTLS(client.LimitListener(l, limit), cert)
+	if err := h.announce(l.Addr().(*net.TCPAddr), cert); err != nil {
+		l.Close()
+		return err
+	}
+	defer os.Remove(h.o.Paths.HostInfo())
+	defer h.launcher.close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go h.watch(ctx, cancel)
+	go func() {
+		<-ctx.Done()
+		shut, done := context.WithTimeout(context.Background(), 2*time.Second)
+		defer done()
+		if h.server.Shutdown(shut) != nil {
+			h.server.Close()
+		}
+	}()
+	if err := h.server.Serve(tl); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// announce tells where the host listens, to the agent by file and to whoever
+// started it by one line.
+func (h *Host) announce(addr *net.TCPAddr, cert tls.Certificate) error {
+	info := config.HostInfo{
+		Address: addr.IP.String(), Port: addr.Port, Fingerprint: client.Fingerprint(cert.Leaf),
+		Pid: os.Getpid(), HostID: h.hostID, Version: api.Version,
+	}
+	if err := config.WriteJSON(h.o.Paths.HostInfo(), &info); err != nil {
+		return err
+	}
+	if h.o.Ready == nil {
+		return nil
+	}
+	return json.NewEncoder(h.o.Ready).Encode(&info)
+}
+
+// watch lets leases lapse, and ends an embedded host that has nothing to do.
+func (h *Host) watch(ctx context.Context, end func()) {
+	linger := h.o.Config.Linger.Or(config.DefaultLinger)
+	pace := min(h.leases.length/6, linger/4, 5*time.Second)
+	t := time.NewTicker(max(pace, 20*time.Millisecond))
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		for _, agent := range h.leases.lapsed() {
+			h.detachAll(ctx, agent)
+		}
+		h.dir.reap(h.o.Config.RetainOutput.Or(config.DefaultRetainOutput))
+		if h.o.Embedded && h.idleFor() > linger && h.dir.living() == 0 {
+			end()
+			return
+		}
+	}
+}
+
+// enter and leave count the requests under way.
+func (h *Host) enter() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.busy++
+}
+
+func (h *Host) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.busy--
+	h.idle = time.Now()
+}
+
+func (h *Host) idleFor() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.busy > 0 {
+		return 0
+	}
+	return time.Since(h.idle)
+}
+
+// detachAll detaches what the lost agent held: its lease has lapsed.
+func (h *Host) detachAll(ctx context.Context, agent string) {
+	for _, e := range h.dir.all() {
+		info, err := e.facts()
+		if err != nil || info.Life != api.LifeOpen || info.Attached == nil || info.Attached.Agent != agent {
+			continue
+		}
+		h.log.Info("lease lapsed", "agent", agent, "session", info.InstanceID)
+		short, cancel := context.WithTimeout(ctx, 5*time.Second)
+		_, err = e.client().Detach(short, info.InstanceID, &api.DetachRequest{Epoch: info.Attached.Epoch, By: api.DetachedByOutage})
+		cancel()
+		if err != nil {
+			h.log.Warn("not detached", "session", info.InstanceID, "error", err)
+		}
+	}
+}
+
+// once returns the contents of path, which it makes with the result of fresh
+// when there is none yet.
+func once(path string, fresh func() string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err == nil && len(b) > 0 {
+		return string(b), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	v := fresh()
+	return v, config.WriteFile(path, []byte(v))
+}

@@ -1,0 +1,56 @@
+package host
+
+import (
+	"sync"
+	"time"
+
+	"pss/remote/platform"
+)
+
+// leases tells which agents are alive. They are kept in memory alone: a new host
+// bears every agent it finds in the facts for one whole lease.
+type leases struct {
+	length time.Duration
+
+	mu   sync.Mutex // guards seen
+	seen map[string]time.Duration
+}
+
+func newLeases(length time.Duration) *leases {
+	return &leases{length: length, seen: map[string]time.Duration{}}
+}
+
+// renew notes a sign of life of an agent.
+func (l *leases) renew(agent string) {
+	if agent == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen[agent] = platform.BootTime()
+}
+
+// expect gives an agent that was attached before this host started its whole
+// lease to come back.
+func (l *leases) expect(agent string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.seen[agent]; !ok && agent != "" {
+		l.seen[agent] = platform.BootTime()
+	}
+}
+
+// lapsed returns, once each, the agents whose silence has lasted the lease.
+func (l *leases) lapsed() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := platform.BootTime()
+	var gone []string
+	for agent, seen := range l.seen {
+		if now-seen > l.length {
+			gone = append(gone, agent)
+			delete(l.seen, agent)
+		}
+	}
+	return gone
+}

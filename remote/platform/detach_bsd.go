@@ -1,0 +1,17 @@
+//go:build unix && !linux
+
+package platform
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+func selfPath() (string, error) { return os.Executable() }
+
+func closeOnExecFrom(first uint) {
+	for fd := int(first); fd < 1024; fd++ {
+		unix.CloseOnExec(fd)
+	}
+}

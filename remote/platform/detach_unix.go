@@ -1,0 +1,73 @@
+//go:build unix
+
+package platform
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+)
+
+// Role is a process of ours that must not depend on whoever starts it.
+type Role struct {
+	Args  []string // the role and its arguments
+	Stdin *os.File // nil: /dev/null
+	Ready *os.File // becomes descriptor 3: the role tells there that it is ready
+	Log   string   // file that takes standard output and standard error, appended; empty: /dev/null
+	Env   []string // added to the whitelisted environment
+}
+
+// ReadyFD is the descriptor on which a role tells that it is ready.
+const ReadyFD = 3
+
+// keptVariables are all that a role takes from its caller's environment: the
+// secrets of a shell or of a CI job must not live on in a daemon.
+var keptVariables = []string{
+	"PSS_HOME", "HOME", "USER", "LOGNAME", "PATH", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
+	"GODEBUG", "GOTRACEBACK", "GOCOVERDIR", "PSS_TEST_FAULT",
+}
+
+// StartDetached starts this very binary in a session of its own with cwd /,
+// standard descriptors of its own, no other descriptor of the caller's and a
+// whitelisted environment. The binary is found by its open file, so that a
+// deleted or replaced one still starts the code that runs now.
+func StartDetached(r Role) (*exec.Cmd, error) {
+	self, err := selfPath()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, r.Args...)
+	cmd.Args[0] = "pss"
+	cmd.Dir = "/"
+	cmd.Env = append(roleEnvironment(), r.Env...)
+	cmd.Stdin = r.Stdin
+	if r.Log != "" {
+		log, err := os.OpenFile(r.Log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		defer log.Close()
+		cmd.Stdout, cmd.Stderr = log, log
+	}
+	if r.Ready != nil {
+		cmd.ExtraFiles = []*os.File{r.Ready}
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	closeOnExecFrom(3)
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start pss %s: %w", strings.Join(r.Args, " "), err)
+	}
+	return cmd, nil
+}
+
+func roleEnvironment() []string {
+	var env []string
+	for _, name := range keptVariables {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}

@@ -1,0 +1,253 @@
+package sessionhost
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"pss/remote/api"
+	"pss/remote/planted"
+	"pss/remote/platform"
+)
+
+// This file is the state machine: the only place where Life, Epoch, Attached,
+// and the two options change.
+
+// open makes a prepared session this one.
+func (s *Session) open(info *api.RunspaceInfo, first *api.Attachment) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	engineName := s.info.Engine
+	s.info = *info
+	s.info.Format, s.info.Life, s.info.Version = 1, api.LifeOpen, api.Version
+	s.info.Pid, s.info.BootID, s.info.Created = os.Getpid(), platform.BootID(), time.Now()
+	s.info.Engine = engineName
+	if first != nil {
+		s.attachLocked(*first)
+	} else {
+		s.detachLocked(api.DetachedByClient)
+	}
+	return s.saveLocked()
+}
+
+func (s *Session) attachLocked(a api.Attachment) {
+	s.info.Epoch++
+	a.Epoch, a.Since = s.info.Epoch, time.Now()
+	s.info.Attached, s.info.Detached = &a, ""
+	s.info.DisconnectedOn, s.info.ExpiresOn = nil, nil
+	s.hostLost = 0
+}
+
+// attach gives the session to client, or says who holds it.
+func (s *Session) attach(client api.ClientID, req *api.AttachRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.openLocked(); err != nil {
+		return err
+	}
+	if req.IfEpoch != 0 && req.IfEpoch != s.info.Epoch {
+		return s.staleLocked()
+	}
+	if a := s.info.Attached; a != nil && a.Client != client {
+		return s.busyLocked()
+	}
+	s.endStreamsLocked(api.Errorf(api.CodeStaleEpoch, "the session was connected again"))
+	s.attachLocked(api.Attachment{Client: client, Agent: req.Agent, From: req.From})
+	s.bufferingLocked(req.Options.OutputBufferingMode)
+	return s.saveLocked()
+}
+
+// detach ends the attachment with this epoch. Ending one that has ended already
+// changes nothing.
+func (s *Session) detach(req *api.DetachRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.openLocked(); err != nil {
+		return err
+	}
+	if s.info.Attached == nil && req.Epoch == s.info.Epoch {
+		return nil
+	}
+	if err := s.epochLocked(req.Epoch); err != nil {
+		return err
+	}
+	if err := s.idleTimeoutLocked(req.Options.IdleTimeout); err != nil {
+		return err
+	}
+	s.bufferingLocked(req.Options.OutputBufferingMode)
+	by := req.By
+	if by == "" {
+		by = api.DetachedByClient
+	}
+	s.detachLocked(by)
+	s.syncLocked()
+	return s.saveLocked()
+}
+
+func (s *Session) detachLocked(by string) {
+	now := time.Now()
+	s.info.Attached, s.info.Detached = nil, by
+	s.info.DisconnectedOn = &now
+	s.idleFrom = platform.BootTime()
+	s.expiryLocked()
+	s.endStreamsLocked(api.Errorf(api.CodeInterrupted, "the session was disconnected").WithID("SessionDisconnected"))
+}
+
+func (s *Session) expiryLocked() {
+	if s.info.DisconnectedOn != nil && s.info.IdleTimeoutMs > 0 {
+		t := s.info.DisconnectedOn.Add(time.Duration(s.info.IdleTimeoutMs) * time.Millisecond)
+		s.info.ExpiresOn = &t
+	}
+}
+
+// idleTimeoutLocked checks a wanted idle timeout and keeps it.
+func (s *Session) idleTimeoutLocked(ms *int64) error {
+	if ms == nil || *ms == -1 {
+		return nil
+	}
+	if *ms < s.boot.MinIdleMs || *ms > s.info.MaxIdleTimeoutMs {
+		return api.Errorf(api.CodeInvalidArgument,
+			"session %s: the idle timeout of %d s is outside the allowed range, %d s to %d s",
+			s.info.Name, *ms/1000, s.boot.MinIdleMs/1000, s.info.MaxIdleTimeoutMs/1000).
+			WithID("CannotDisconnectSessionWithInvalidIdleTimeout").On(s.info.Name).
+			Hint("give a value within the range; the session stays connected")
+	}
+	s.info.IdleTimeoutMs = *ms
+	return nil
+}
+
+// bufferingLocked changes the output buffering mode, at once also for a command
+// that waits.
+func (s *Session) bufferingLocked(mode api.OutputBufferingMode) {
+	if mode == "" || mode == api.BufferingNone {
+		return
+	}
+	s.info.OutputBufferingMode = mode
+	for _, p := range s.pipelines {
+		if p.facts.Running() {
+			p.spool.SetMode(mode, s.info.OutputBufferSize)
+		}
+	}
+}
+
+// epochLocked refuses a request of an attachment that is not the present one.
+func (s *Session) epochLocked(epoch uint64) error {
+	switch {
+	case planted.On("no-epoch-check"):
+		return nil
+	case s.info.Attached == nil:
+		return api.Errorf(api.CodeInvalidState, "session %s (%s) is not connected; its state is Disconnected", s.info.Name, s.info.InstanceID).
+			WithID("InvokeCommandCommandInvalidSessionState").On(s.info.Name).
+			Hint("connect it: pss connect-pssession --instance-id %s", s.info.InstanceID)
+	case s.info.Attached.Epoch != epoch:
+		return s.staleLocked()
+	}
+	return nil
+}
+
+// openLocked refuses what only a living session can do.
+func (s *Session) openLocked() error {
+	if s.info.Life == api.LifeOpen {
+		return nil
+	}
+	return api.Errorf(api.CodeLost, "session %s is %s: %s", s.info.Name, s.info.Life, s.info.Reason).
+		WithID("PSSessionConnectFailed").On(s.info.Name).
+		Hint("receive what it printed: pss receive-pssession --instance-id %s; then remove it", s.info.InstanceID)
+}
+
+func (s *Session) busyLocked() *api.Error {
+	return Busy(&s.info)
+}
+
+func (s *Session) staleLocked() *api.Error {
+	e := api.Errorf(api.CodeStaleEpoch, "session %s was connected by somebody else meanwhile", s.info.Name)
+	if s.info.Attached != nil {
+		e = Busy(&s.info)
+		e.Code = api.CodeStaleEpoch
+	}
+	return e.WithID("StaleEpoch").On(s.info.Name).Hint("ask for its state: pss get-pssession --computer-name COMPUTER")
+}
+
+// Busy is the error for a session that its Attached holds.
+func Busy(info *api.RunspaceInfo) *api.Error {
+	a := info.Attached
+	holder := fmt.Sprintf("%s, from %s, since %s", a.Client.Principal, a.From, a.Since.Format(time.RFC3339))
+	e := api.Errorf(api.CodeBusy, "session %s is connected to another client: %s", info.Name, holder).
+		WithID("PSSessionConnectFailed").On(info.Name).
+		Hint("disconnect it there, or wait until it is; its State then reads Disconnected/None")
+	e.Holder = holder
+	return e
+}
+
+// breakUp makes the session Broken: its engine ended by itself.
+func (s *Session) breakUp(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.info.Life != api.LifeOpen {
+		return
+	}
+	s.loseLocked("the engine ended: " + cause.Error())
+	s.noteLocked()
+}
+
+// loseLocked turns the session Broken and what still ran into Lost.
+func (s *Session) loseLocked(reason string) {
+	s.info.Life, s.info.Reason = api.LifeBroken, reason
+	s.info.Attached = nil
+	s.idleSince = time.Now()
+	for _, p := range s.pipelines {
+		if p.facts.Running() {
+			p.finishLocked(&api.PipelineEnd{Outcome: api.OutcomeLost, Error: s.lostError(reason)})
+		}
+	}
+}
+
+func (s *Session) lostError(reason string) *api.Error {
+	return api.Errorf(api.CodeLost, "session %s was lost: %s", s.info.Name, reason).
+		WithID("PSSessionStateBroken").On(s.info.Name).
+		Hint("what was printed until then has been received; remove the session: pss remove-pssession --instance-id %s", s.info.InstanceID)
+}
+
+// expire closes the session at the end of its idle clock; what it printed stays.
+func (s *Session) expire() {
+	s.mu.Lock()
+	if s.info.Life != api.LifeOpen || s.info.Attached != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.loseLocked("Expired")
+	s.info.Life = api.LifeClosed
+	s.noteLocked()
+	s.mu.Unlock()
+	if err := s.rs.Close(); err != nil {
+		s.log.Warn("engine did not close", "error", err)
+	}
+}
+
+// remove ends the session and deletes its folder.
+func (s *Session) remove(epoch uint64, client api.ClientID, force bool) error {
+	s.mu.Lock()
+	if a := s.info.Attached; s.info.Life == api.LifeOpen && a != nil && a.Client != client && !force {
+		defer s.mu.Unlock()
+		return s.busyLocked()
+	}
+	if a := s.info.Attached; a != nil && a.Client == client && epoch != 0 && epoch != a.Epoch {
+		defer s.mu.Unlock()
+		return s.staleLocked()
+	}
+	s.info.Life, s.info.Reason, s.info.Attached = api.LifeClosed, "Removed", nil
+	s.endStreamsLocked(api.Errorf(api.CodeLost, "session %s was removed", s.info.Name).WithID("PSSessionStateClosed"))
+	for _, p := range s.pipelines {
+		p.spool.Unblock()
+	}
+	s.mu.Unlock()
+	if s.rs != nil {
+		if err := s.rs.Close(); err != nil {
+			s.log.Warn("engine did not close", "error", err)
+		}
+	}
+	for _, p := range s.pipelines {
+		p.spool.Close()
+	}
+	return s.deleteFolder()
+}

@@ -1,0 +1,389 @@
+package sessionhost
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"pss/remote/api"
+	"pss/remote/engine"
+	"pss/remote/planted"
+	"pss/remote/platform"
+	"pss/remote/spool"
+)
+
+// keepFinished is how many finished pipelines whose output was received are
+// kept for a replay.
+const keepFinished = 8
+
+// pipeline is one command of the session. Its fields are guarded by the
+// session's mutex, except spool and input, which guard themselves.
+type pipeline struct {
+	s     *Session
+	facts api.Pipeline // without the spool's numbers
+	spool *spool.Spool
+	input *inputQueue            // nil without standard input
+	live  engine.Pipeline        // nil before it began and after a recovery
+	full  *api.Error             // why output could not be kept
+	taker *stream                // the attachment that takes its output, or nil
+	feed  atomic.Pointer[stream] // the attachment that sends its input, or nil
+}
+
+func (s *Session) pipelineDir(number uint32) string {
+	return filepath.Join(s.dir, "p", strconv.FormatUint(uint64(number), 10))
+}
+
+// start runs cmd as pipeline id, once: a repeated request finds the first one.
+func (s *Session) start(epoch uint64, id string, cmd *api.Command) (*pipeline, error) {
+	digest := digestOf(cmd)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.openLocked(); err != nil {
+		return nil, err
+	}
+	if err := s.epochLocked(epoch); err != nil {
+		return nil, err
+	}
+	if p := s.findLocked(id); p != nil {
+		if p.facts.Digest != digest && !planted.On("retry-runs-twice") {
+			return nil, api.Errorf(api.CodeConflict, "pipeline %s exists with another command", id)
+		}
+		return p, nil
+	}
+	if r := s.runningLocked(); r != nil {
+		return nil, api.Errorf(api.CodeInvalidAvail, "session %s (%s) runs a command already: %s", s.info.Name, s.info.InstanceID, firstLine(r.facts.Command)).
+			WithID("InvokeCommandCommandInvalidSessionAvailability").On(s.info.Name).
+			Hint("wait for it (pss receive-pssession --instance-id %s), or use another session", s.info.InstanceID)
+	}
+	p, err := s.createLocked(id, digest, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.beginLocked(cmd); err != nil {
+		s.dropLocked(p)
+		return nil, err
+	}
+	return p, nil
+}
+
+// createLocked makes the pipeline's folder and spool and writes it into the
+// facts, before anything runs: a command that began is always known.
+func (s *Session) createLocked(id, digest string, cmd *api.Command) (*pipeline, error) {
+	s.next++
+	p := &pipeline{s: s, facts: api.Pipeline{
+		ID: id, Number: s.next, Digest: digest, Command: excerpt(cmd), State: api.PipelineRunning,
+		InputState: api.InputNone, Began: time.Now(),
+	}}
+	dir := s.pipelineDir(p.facts.Number)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return nil, diskError(err)
+	}
+	var err error
+	if p.spool, err = spool.Create(dir, s.spoolOptions(p)); err != nil {
+		return nil, diskError(err)
+	}
+	if cmd.Input != api.InputModeNone {
+		p.facts.InputState = api.InputOpen
+		if p.input, err = newInputQueue(dir, cmd.Input == api.InputModeStored); err != nil {
+			return nil, diskError(err)
+		}
+	}
+	s.pipelines = append(s.pipelines, p)
+	if err := s.saveLocked(); err != nil {
+		s.dropLocked(p)
+		return nil, err
+	}
+	return p, nil
+}
+
+func (s *Session) spoolOptions(p *pipeline) spool.Options {
+	return spool.Options{
+		SessionID: s.info.InstanceID, Pipeline: p.facts.Number,
+		Mode: s.info.OutputBufferingMode, Limit: s.info.OutputBufferSize,
+		OnChange: func() { s.spoolChanged() },
+	}
+}
+
+// spoolChanged notes that a pipeline began or ceased to be blocked or to drop.
+func (s *Session) spoolChanged() {
+	go func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.noteLocked()
+	}()
+}
+
+func (p *pipeline) beginLocked(cmd *api.Command) error {
+	live, err := p.s.rs.Invoke(engine.Command{
+		Number: p.facts.Number, Script: cmd.Script, Arguments: cmd.Arguments, Argv: cmd.Argv,
+		Input: p.input != nil,
+	}, &sink{p})
+	if err != nil {
+		return err
+	}
+	p.live = live
+	if p.input != nil {
+		go p.input.pump(live.Input())
+	}
+	return nil
+}
+
+// dropLocked forgets a pipeline that never began.
+func (s *Session) dropLocked(p *pipeline) {
+	for i, q := range s.pipelines {
+		if q == p {
+			s.pipelines = append(s.pipelines[:i], s.pipelines[i+1:]...)
+		}
+	}
+	if p.input != nil {
+		p.input.discard()
+	}
+	p.spool.Close()
+	if err := spool.Remove(s.pipelineDir(p.facts.Number)); err != nil {
+		s.log.Warn("pipeline folder remains", "error", err)
+	}
+	s.noteLocked()
+}
+
+func (s *Session) findLocked(id string) *pipeline {
+	for _, p := range s.pipelines {
+		if p.facts.ID == id {
+			return p
+		}
+	}
+	return nil
+}
+
+func (s *Session) runningLocked() *pipeline {
+	for i := len(s.pipelines) - 1; i >= 0; i-- {
+		if s.pipelines[i].facts.Running() {
+			return s.pipelines[i]
+		}
+	}
+	return nil
+}
+
+// factsLocked returns the facts with the spool's present numbers.
+func (p *pipeline) factsLocked() api.Pipeline {
+	f, st := p.facts, p.spool.Stats()
+	f.LastSeq, f.Acked, f.Bytes = st.Last, st.Acked, st.UnreadBytes
+	f.Blocked, f.Dropping = st.Blocked && f.Running(), st.Dropping && f.Running()
+	if p.input != nil {
+		f.InputBytes = p.input.received()
+	}
+	return f
+}
+
+// stop is Ctrl-C for the pipeline.
+func (p *pipeline) stop() {
+	p.s.mu.Lock()
+	live := p.live
+	running := p.facts.Running()
+	if running {
+		p.facts.State = api.PipelineStopping
+	}
+	p.s.mu.Unlock()
+	if live == nil || !running {
+		return
+	}
+	// A stopped command may have to print its last words although nobody reads.
+	p.spool.Unblock()
+	live.Stop()
+}
+
+// sink takes the engine's output.
+type sink struct{ p *pipeline }
+
+// Write appends output; it blocks while the buffer is full.
+func (k *sink) Write(kind api.Kind, data []byte) error {
+	var err error
+	if kind == api.KindOutput || kind == api.KindError {
+		_, err = k.p.spool.Append(kind, data)
+	} else {
+		_, err = k.p.spool.AppendControl(kind, data)
+	}
+	if err == nil {
+		return nil
+	}
+	e := diskError(err)
+	k.p.s.mu.Lock()
+	defer k.p.s.mu.Unlock()
+	if k.p.full == nil {
+		k.p.full = api.AsError(e)
+	}
+	return err
+}
+
+// Late appends what a background child printed after the end.
+func (k *sink) Late(kind api.Kind, data []byte) {
+	if err := k.p.spool.AppendLate(kind, data); err != nil {
+		k.p.s.log.Warn("late output lost", "pipeline", k.p.facts.Number, "error", err)
+	}
+}
+
+// End finishes the pipeline.
+func (k *sink) End(r engine.Result) {
+	s := k.p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := &api.PipelineEnd{Outcome: r.Outcome, Error: r.Err}
+	if r.Outcome == api.OutcomeExited || r.Outcome == api.OutcomeStopped || r.Outcome == api.OutcomeSignaled {
+		end.ExitCode = &r.ExitCode
+	}
+	if k.p.full != nil {
+		end.Outcome, end.Error = api.OutcomeFailed, k.p.full
+	}
+	k.p.finishLocked(end)
+	s.pruneLocked()
+	if k.p.taker == nil {
+		s.noteLocked()
+		return
+	}
+	// The receiver's last acknowledgement is a moment away, and one save will
+	// do for both; watch saves if it does not come.
+	s.dirty = true
+}
+
+// finishLocked is called once per pipeline with how it ended.
+func (p *pipeline) finishLocked(end *api.PipelineEnd) {
+	if !p.facts.Running() {
+		return
+	}
+	now := time.Now()
+	p.facts.Ended, p.facts.ExitCode, p.facts.Outcome = &now, end.ExitCode, end.Outcome
+	switch end.Outcome {
+	case api.OutcomeStopped:
+		p.facts.State = api.PipelineStopped
+	case api.OutcomeLost:
+		p.facts.State = api.PipelineLost
+	case api.OutcomeFailed:
+		p.facts.State = api.PipelineFailed
+	default:
+		p.facts.State = api.PipelineCompleted
+	}
+	if end.Error != nil {
+		p.facts.Reason = end.Error.Message
+	}
+	if p.input != nil {
+		p.input.discard()
+		p.facts.InputState = api.InputClosed
+	}
+	p.appendEnd(end)
+	p.live = nil
+}
+
+// appendEnd closes the spool with its end. If even that finds no room, the facts
+// still tell the end, and a stream makes the record from them.
+func (p *pipeline) appendEnd(end *api.PipelineEnd) {
+	data, err := json.Marshal(end)
+	if err == nil {
+		_, err = p.spool.AppendControl(api.KindEnd, data)
+	}
+	if err != nil && !errors.Is(err, spool.ErrClosed) {
+		p.s.log.Warn("end not spooled", "pipeline", p.facts.Number, "error", err)
+	}
+	if err := p.spool.Seal(); err != nil {
+		p.s.log.Warn("spool not sealed", "pipeline", p.facts.Number, "error", err)
+	}
+	if p.s.info.Attached == nil {
+		p.sync()
+	}
+}
+
+func (p *pipeline) sync() {
+	if err := p.spool.Sync(); err != nil {
+		p.s.log.Warn("spool not synced", "pipeline", p.facts.Number, "error", err)
+	}
+}
+
+// syncLocked makes the output of all pipelines safe against a power cut.
+func (s *Session) syncLocked() {
+	for _, p := range s.pipelines {
+		if p.facts.Running() || p.spool.Stats().Last > p.spool.Stats().Acked {
+			p.sync()
+		}
+	}
+}
+
+// pruneLocked deletes the oldest pipelines beyond keepFinished of which all is
+// received. The newest finished one always stays: it has the exit code.
+func (s *Session) pruneLocked() {
+	finished := 0
+	for _, p := range s.pipelines {
+		if st := p.spool.Stats(); !p.facts.Running() && st.Acked >= st.Last {
+			finished++
+		}
+	}
+	kept := s.pipelines[:0]
+	for _, p := range s.pipelines {
+		st := p.spool.Stats()
+		if finished > keepFinished && !p.facts.Running() && st.Acked >= st.Last && p.taker == nil {
+			finished--
+			p.spool.Close()
+			go func(dir string) { _ = spool.Remove(dir) }(s.pipelineDir(p.facts.Number))
+			continue
+		}
+		kept = append(kept, p)
+	}
+	clear(s.pipelines[len(kept):])
+	s.pipelines = kept
+}
+
+func digestOf(cmd *api.Command) string {
+	data, _ := json.Marshal(cmd) // strings and slices of strings only
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// excerpt returns the first 256 characters of the command, as PowerShell lists it.
+func excerpt(cmd *api.Command) string {
+	text := cmd.Script
+	if len(cmd.Argv) > 0 {
+		text = ""
+		for i, a := range cmd.Argv {
+			if i > 0 {
+				text += " "
+			}
+			text += a
+		}
+	}
+	n := 0
+	for i := range text {
+		if n++; n > 256 {
+			return text[:i]
+		}
+	}
+	if !utf8.ValidString(text) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+func firstLine(s string) string {
+	for i, c := range s {
+		if c == '\n' {
+			return s[:i] + " …"
+		}
+	}
+	return s
+}
+
+// diskError names what a full disk means for the caller.
+func diskError(err error) error {
+	var e *api.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if platform.DiskFull(err) {
+		return api.Errorf(api.CodeDiskFull, "the host's disk is full: %v", err).
+			Hint("make room on the host, or remove sessions whose output is not needed (pss remove-pssession); what was spooled can be received")
+	}
+	return err
+}

@@ -1,0 +1,73 @@
+package sessionhost
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"encoding/json"
+
+	"pss/remote/api"
+	"pss/remote/platform"
+	"pss/remote/spool"
+)
+
+// recover takes over the folder of a session whose process is gone: it repairs
+// the spools, turns the facts to what is true now and serves what is left.
+func (s *Session) recover() error {
+	data, err := os.ReadFile(filepath.Join(s.dir, FactsFile))
+	if err != nil {
+		return err
+	}
+	var info api.RunspaceInfo
+	if err := json.Unmarshal(data, &info); err != nil {
+		return fmt.Errorf("facts of a dead session: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pipelines := info.Pipelines
+	info.Pipelines = nil
+	s.info, s.idleSince = info, time.Now()
+	for _, f := range pipelines {
+		if err := s.reopenLocked(f); err != nil {
+			return err
+		}
+	}
+	if s.info.Life == api.LifeOpen {
+		s.loseLocked(LostReason(&info))
+	}
+	s.info.Version, s.info.Pid, s.info.BootID = api.Version, os.Getpid(), platform.BootID()
+	return s.saveLocked()
+}
+
+// reopenLocked opens what is left of one pipeline.
+func (s *Session) reopenLocked(f api.Pipeline) error {
+	p := &pipeline{s: s, facts: f}
+	sp, repair, err := spool.Open(s.pipelineDir(f.Number), s.spoolOptions(p))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // pruned just before the end
+	}
+	if err != nil {
+		return err
+	}
+	if repair.Damaged() {
+		s.log.Warn("spool repaired", "pipeline", f.Number, "repair", fmt.Sprintf("%+v", repair))
+	}
+	p.spool = sp
+	s.pipelines = append(s.pipelines, p)
+	s.next = max(s.next, f.Number)
+	if !f.Running() {
+		return sp.Seal()
+	}
+	return nil
+}
+
+// LostReason says why the session with these facts, whose process is gone, is Broken.
+func LostReason(info *api.RunspaceInfo) string {
+	if info.BootID != platform.BootID() {
+		return "the computer restarted"
+	}
+	return "its session host ended"
+}

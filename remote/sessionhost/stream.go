@@ -1,0 +1,436 @@
+package sessionhost
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/planted"
+	"pss/remote/spool"
+)
+
+// heartbeat is the longest silence on an attachment's connection.
+const heartbeat = 10 * time.Second
+
+// stream is one attachment's connection.
+type stream struct {
+	s    *Session
+	req  api.StreamRequest
+	conn *client.Stream
+	stop context.CancelCauseFunc
+
+	mu    sync.Mutex    // guards writing to conn
+	final chan struct{} // closed when the client has said that it has everything
+	once  sync.Once
+}
+
+var streamBuffers = sync.Pool{New: func() any { b := make([]byte, 512<<10); return &b }}
+
+func (s *Session) handleStream(w http.ResponseWriter, r *http.Request) (any, error) {
+	var req api.StreamRequest
+	if err := client.ReadBody(w, r, &req); err != nil {
+		return nil, err
+	}
+	if !client.WantsUpgrade(r) {
+		return nil, api.Errorf(api.CodeInvalidArgument, "this path needs 'Upgrade: %s'", api.UpgradeProtocol)
+	}
+	st := &stream{s: s, req: req, final: make(chan struct{})}
+	if req.Start != nil {
+		if _, err := s.start(req.Epoch, req.Pipeline, req.Start); err != nil {
+			return nil, err
+		}
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	st.stop = stop
+	defer stop(nil)
+	if err := s.addStream(st); err != nil {
+		return nil, err
+	}
+	defer s.removeStream(st)
+	conn, err := client.Accept(w, r)
+	if err != nil {
+		return nil, err
+	}
+	st.conn = conn
+	defer conn.Close()
+	st.run(ctx)
+	return nil, nil
+}
+
+// addStream makes st the taker of what it asked for, or says who that is.
+func (s *Session) addStream(st *stream) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.info.Life == api.LifeOpen {
+		if err := s.epochLocked(st.req.Epoch); err != nil {
+			return err
+		}
+	}
+	if st.req.Pipeline != "" && s.findLocked(st.req.Pipeline) == nil {
+		return api.Errorf(api.CodePipelineNotFound, "session %s has no pipeline %s", s.info.Name, st.req.Pipeline)
+	}
+	for old := range s.streams {
+		switch {
+		case st.req.Stream != "" && old.req.Stream == st.req.Stream:
+			old.end(api.Errorf(api.CodeStaleEpoch, "the delivery was resumed on another connection"))
+		case old.req.Pipeline == st.req.Pipeline && !old.req.InputOnly && !st.req.InputOnly:
+			return api.Errorf(api.CodeInvalidAvail, "the output of session %s is being received by another command", s.info.Name).
+				WithID("ReceivePSSessionCannotConnectSession").On(s.info.Name).Hint("end that command, or wait for it")
+		}
+	}
+	s.streams[st] = struct{}{}
+	return nil
+}
+
+func (s *Session) removeStream(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, st)
+	s.idleSince = time.Now()
+	for _, p := range s.pipelines {
+		if p.taker == st {
+			p.taker = nil
+		}
+		if p.feed.CompareAndSwap(st, nil) {
+			if p.input.open() {
+				p.facts.InputState = api.InputInterrupted
+				s.noteLocked()
+			}
+		}
+	}
+	if s.dirty {
+		s.noteLocked()
+	}
+}
+
+// endStreamsLocked ends all connections with the reason.
+func (s *Session) endStreamsLocked(reason *api.Error) {
+	for st := range s.streams {
+		st.end(reason)
+	}
+}
+
+// end makes the connection end with a fault; it does not wait.
+func (st *stream) end(reason *api.Error) { st.stop(reason) }
+
+// run serves the connection until the client has everything, or it breaks.
+func (st *stream) run(ctx context.Context) {
+	// A client that does not read must not hold up whoever ends its attachment.
+	defer context.AfterFunc(ctx, func() { st.conn.SetWriteDeadline(time.Now().Add(time.Second)) })()
+	plan := st.plan()
+	if err := st.hello(plan); err != nil {
+		return
+	}
+	reading := make(chan struct{})
+	go func() {
+		defer close(reading)
+		st.receive()
+		st.stop(nil)
+	}()
+	go st.beats(ctx)
+	if err := st.deliver(ctx, plan); err != nil && ctx.Err() == nil {
+		st.s.log.Warn("delivery ended", "error", err)
+	}
+	var fault *api.Error
+	if errors.As(context.Cause(ctx), &fault) {
+		_ = st.sendJSON(api.KindFault, fault)
+	}
+	st.conn.Close()
+	<-reading
+}
+
+// beats sends a heartbeat whenever the pace says so.
+func (st *stream) beats(ctx context.Context) {
+	t := time.NewTicker(heartbeat)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if st.send(&api.Record{Kind: api.KindHeartbeat, Time: time.Now()}) != nil {
+				return
+			}
+		}
+	}
+}
+
+// plan lists what will be delivered, in order, and makes st its taker.
+func (st *stream) plan() []*pipeline {
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var plan []*pipeline
+	for _, p := range s.pipelines {
+		named := st.req.Pipeline == p.facts.ID
+		f := p.factsLocked()
+		if named && p.input != nil && p.feed.Load() == nil && (st.req.Start != nil || st.req.InputOnly) {
+			st.feedLocked(p)
+		}
+		wanted := named || st.req.Pipeline == "" && (f.Unread() || f.Running() || st.req.Replay || st.resumes(p))
+		if wanted && !st.req.InputOnly {
+			p.taker = st
+			plan = append(plan, p)
+		}
+	}
+	return plan
+}
+
+// resumes reports whether the client had begun to receive p before it broke off.
+func (st *stream) resumes(p *pipeline) bool { return st.req.After[p.facts.Number] > 0 }
+
+// feedLocked makes st the sender of p's standard input.
+func (st *stream) feedLocked(p *pipeline) {
+	p.feed.Store(st)
+	if p.facts.InputState == api.InputInterrupted {
+		p.facts.InputState = api.InputOpen
+	}
+	p.input.onWindow(func() {
+		if feed := p.feed.Load(); feed != nil {
+			_ = feed.send(&api.Record{Kind: api.KindInputWindow, Pipeline: p.facts.Number, Seq: p.input.limit(), Time: time.Now()})
+		}
+	})
+}
+
+func (st *stream) hello(plan []*pipeline) error {
+	s := st.s
+	s.mu.Lock()
+	h := &api.StreamHello{Version: api.Version, HeartbeatMs: heartbeat.Milliseconds()}
+	for _, p := range plan {
+		h.Pipelines = append(h.Pipelines, p.factsLocked())
+	}
+	for i := len(s.pipelines) - 1; i >= 0 && h.Last == nil; i-- {
+		if p := s.pipelines[i]; !p.facts.Running() {
+			f := p.factsLocked()
+			h.Last = &f
+		}
+	}
+	var fed *pipeline
+	for _, p := range s.pipelines {
+		if p.feed.Load() == st {
+			fed = p
+			h.Input = p.input.received()
+		}
+	}
+	s.mu.Unlock()
+	if err := st.sendJSON(api.KindHello, h); err != nil {
+		return err
+	}
+	if fed == nil {
+		return nil
+	}
+	return st.send(&api.Record{Kind: api.KindInputWindow, Pipeline: fed.facts.Number, Seq: fed.input.limit(), Time: time.Now()})
+}
+
+// deliver sends everything planned, then KindDone, and waits for the client to
+// have it.
+func (st *stream) deliver(ctx context.Context, plan []*pipeline) error {
+	if st.req.InputOnly && st.feeds() {
+		<-ctx.Done() // receive answers the end of the input
+		return nil
+	}
+	for _, p := range plan {
+		if err := st.deliverOne(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := st.send(&api.Record{Kind: api.KindDone, Time: time.Now()}); err != nil {
+		return err
+	}
+	select {
+	case <-st.final:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// feeds reports whether st sends some pipeline's standard input.
+func (st *stream) feeds() bool {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	for _, p := range st.s.pipelines {
+		if p.feed.Load() == st {
+			return true
+		}
+	}
+	return false
+}
+
+func (st *stream) deliverOne(ctx context.Context, p *pipeline) error {
+	after := p.spool.Stats().Acked
+	switch {
+	case planted.On("one-cursor"):
+		for _, a := range st.req.After {
+			after = a
+		}
+	case st.req.Replay:
+		after = 0
+	}
+	after = max(after, st.req.After[p.facts.Number])
+	rd := p.spool.NewReader(after)
+	buf := streamBuffers.Get().(*[]byte)
+	defer streamBuffers.Put(buf)
+	for {
+		frames, err := rd.Next(ctx, *buf)
+		if errors.Is(err, io.EOF) {
+			return st.missingEnd(p)
+		}
+		if err != nil {
+			return err
+		}
+		if err := st.write(frames); err != nil {
+			return err
+		}
+	}
+}
+
+// missingEnd makes the end record of a pipeline whose disk had no room for it.
+func (st *stream) missingEnd(p *pipeline) error {
+	st.s.mu.Lock()
+	f, full := p.facts, p.full
+	st.s.mu.Unlock()
+	if full == nil || f.Running() {
+		return nil
+	}
+	data, err := json.Marshal(&api.PipelineEnd{Outcome: f.Outcome, ExitCode: f.ExitCode, Error: full})
+	if err != nil {
+		return err
+	}
+	return st.send(&api.Record{Kind: api.KindEnd, Pipeline: f.Number, Time: time.Now(), Data: data})
+}
+
+func (st *stream) write(frames []byte) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	_, err := st.conn.Write(frames)
+	return err
+}
+
+func (st *stream) send(rec *api.Record) error {
+	return st.write(api.AppendFrame(nil, rec))
+}
+
+func (st *stream) sendJSON(kind api.Kind, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return st.send(&api.Record{Kind: kind, Data: data, Time: time.Now()})
+}
+
+// receive takes what the client sends until it ends.
+func (st *stream) receive() {
+	frames := api.NewFrameReader(st.conn.Reader)
+	for {
+		rec, err := frames.Next()
+		if err != nil {
+			return
+		}
+		if err := st.handle(&rec); err != nil {
+			st.stop(api.AsError(err))
+			return
+		}
+	}
+}
+
+func (st *stream) handle(rec *api.Record) error {
+	switch rec.Kind {
+	case api.KindAck:
+		return st.ack(rec)
+	case api.KindInput, api.KindInputEnd:
+		return st.takeInput(rec)
+	case api.KindSignal:
+		if p := st.running(); p != nil {
+			p.stop()
+		}
+	case api.KindDone:
+		return st.finish()
+	}
+	return nil
+}
+
+func (st *stream) ack(rec *api.Record) error {
+	st.s.mu.Lock()
+	var p *pipeline
+	for _, q := range st.s.pipelines {
+		if q.facts.Number == rec.Pipeline || planted.On("ack-all-pipelines") {
+			p = q
+		}
+	}
+	st.s.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	if err := p.spool.Ack(rec.Seq); err != nil && !errors.Is(err, spool.ErrClosed) {
+		return api.Errorf(api.CodeInvalidArgument, "%v", err)
+	}
+	return nil
+}
+
+// finish is the client's word that it has everything: its acknowledgements are
+// saved before it is answered.
+func (st *stream) finish() error {
+	st.s.mu.Lock()
+	var err error
+	if st.s.info.Life != api.LifeClosed || st.s.info.Reason != "Removed" {
+		st.s.pruneLocked()
+		err = st.s.saveLocked()
+	}
+	st.s.mu.Unlock()
+	if err != nil {
+		st.s.log.Warn("facts not saved", "error", err)
+	}
+	err = st.send(&api.Record{Kind: api.KindAcked, Time: time.Now()})
+	st.once.Do(func() { close(st.final) })
+	return err
+}
+
+// running is the pipeline that the client's signals are for.
+func (st *stream) running() *pipeline {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if st.req.Pipeline != "" {
+		return st.s.findLocked(st.req.Pipeline)
+	}
+	return st.s.runningLocked()
+}
+
+func (st *stream) takeInput(rec *api.Record) error {
+	st.s.mu.Lock()
+	var p *pipeline
+	for _, q := range st.s.pipelines {
+		if q.feed.Load() == st {
+			p = q
+		}
+	}
+	st.s.mu.Unlock()
+	if p == nil {
+		return nil // the command has ended
+	}
+	if rec.Kind == api.KindInput {
+		err := p.input.put(rec.Seq, rec.Data)
+		if err == nil && st.req.InputOnly {
+			err = st.send(&api.Record{Kind: api.KindInputWindow, Pipeline: p.facts.Number, Seq: p.input.limit(), Time: time.Now()})
+		}
+		return err
+	}
+	if err := p.input.end(rec.Seq); err != nil {
+		return err
+	}
+	st.s.mu.Lock()
+	if p.facts.Running() {
+		p.facts.InputState = api.InputClosed
+	}
+	st.s.noteLocked()
+	st.s.mu.Unlock()
+	if st.req.InputOnly {
+		return st.send(&api.Record{Kind: api.KindDone, Time: time.Now()})
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+package verbs
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"pss/format"
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/planted"
+)
+
+// defaultRetryWindow is PowerShell's: how long a lost connection is tried again.
+const defaultRetryWindow = 4 * time.Minute
+
+// delivery writes what a session sends to our own streams and knows in the end
+// how its last command ended.
+type delivery struct {
+	rt       *Runtime
+	session  *api.Session // known parts of it, for JSON
+	out, err *bufio.Writer
+	end      *api.PipelineEnd
+	last     *api.Pipeline // the newest finished one, when nothing was unread
+	records  []jsonRecord  // under --output json, printed as one array at the end
+}
+
+func newDelivery(rt *Runtime, s *api.Session) *delivery {
+	return &delivery{rt: rt, session: s, out: bufio.NewWriterSize(rt.Stdout, 32<<10), err: bufio.NewWriterSize(rt.Stderr, 4<<10)}
+}
+
+// Hello notes what the session host will send.
+func (d *delivery) Hello(h *api.StreamHello) {
+	if len(h.Pipelines) == 0 {
+		d.last = h.Last
+	}
+}
+
+// Record writes one record to the stream it belongs to.
+func (d *delivery) Record(rec api.Record) error {
+	if rec.Kind == api.KindEnd {
+		d.end = &api.PipelineEnd{}
+		if err := json.Unmarshal(rec.Data, d.end); err != nil {
+			return fmt.Errorf("end of pipeline %d: %w", rec.Pipeline, err)
+		}
+	}
+	if d.rt.machine() {
+		return d.record(rec)
+	}
+	switch rec.Kind {
+	case api.KindOutput:
+		return d.to(d.out, d.err, rec.Data)
+	case api.KindError:
+		return d.to(d.err, d.out, rec.Data)
+	case api.KindWarning, api.KindVerbose, api.KindDebug, api.KindInformation:
+		return d.message(kindLabel[rec.Kind], string(rec.Data))
+	case api.KindGap:
+		var g api.Gap
+		if err := json.Unmarshal(rec.Data, &g); err != nil {
+			return err
+		}
+		return d.message("WARNING", fmt.Sprintf("%d records (%d bytes) are missing here: %s", g.Records, g.Bytes, g.Reason))
+	}
+	return nil // kinds of a later version, and those that are no text
+}
+
+var kindLabel = map[api.Kind]string{api.KindWarning: "WARNING", api.KindVerbose: "VERBOSE", api.KindDebug: "DEBUG", api.KindInformation: "INFO"}
+
+// to writes to w after other: on a terminal the order of arrival is kept.
+func (d *delivery) to(w, other *bufio.Writer, data []byte) error {
+	if err := other.Flush(); err != nil {
+		return writeFailed(err)
+	}
+	_, err := w.Write(data)
+	return writeFailed(err)
+}
+
+func (d *delivery) message(label, text string) error {
+	return d.to(d.err, d.out, []byte(label+": "+format.Sanitize(text)+"\n"))
+}
+
+// Flush returns once everything is written out.
+func (d *delivery) Flush() error {
+	if planted.On("ack-before-write") {
+		return nil
+	}
+	if err := d.out.Flush(); err != nil {
+		return writeFailed(err)
+	}
+	return writeFailed(d.err.Flush())
+}
+
+// writeFailed is an error of our own standard output: nothing more is
+// acknowledged, so a later receive brings it again.
+func writeFailed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return api.Errorf(api.CodeInternal, "the output could not be written: %v", err).WithID("OutputWriteFailed").
+		Hint("what was not written stays in the session: pss receive-pssession brings it")
+}
+
+// jsonRecord is a record as scripts read it (pss help about_JSON_Output).
+type jsonRecord struct {
+	Type           string // "Record"
+	PSComputerName string
+	RunspaceID     string `json:"RunspaceId"`
+	Pipeline       uint32
+	Seq            uint64
+	Kind           string
+	Time           time.Time
+	Data           *string         `json:",omitempty"`
+	DataBase64     []byte          `json:",omitempty"` // where the bytes are no UTF-8
+	Value          json.RawMessage `json:",omitempty"` // of End and Gap
+}
+
+func (d *delivery) record(rec api.Record) error {
+	j := jsonRecord{
+		Type: "Record", PSComputerName: d.session.ComputerName, RunspaceID: d.session.Runspace.InstanceID,
+		Pipeline: rec.Pipeline, Seq: rec.Seq, Kind: rec.Kind.String(), Time: rec.Time,
+	}
+	text := string(rec.Data)
+	switch {
+	case !rec.Kind.IsStream() && json.Valid(rec.Data):
+		j.Value = append(json.RawMessage(nil), rec.Data...)
+	case utf8.ValidString(text):
+		j.Data = &text
+	default:
+		j.DataBase64 = append([]byte(nil), rec.Data...)
+	}
+	if d.rt.mode.Mode == format.ModeJSON {
+		d.records = append(d.records, j)
+		return nil
+	}
+	return writeFailed(encodeLine(d.out, &j))
+}
+
+// jsonResult is the last object of a delivery under --output ndjson.
+type jsonResult struct {
+	Type           string // "Result"
+	PSComputerName string
+	RunspaceID     string `json:"RunspaceId"`
+	Outcome        string // Exited, Signaled, Stopped, Failed, Lost, Detached or None
+	ExitCode       *int
+	ErrorSource    string // "remote": ExitCode is the command's own; "pss": it is ours; empty: 0
+}
+
+// result ends the delivery: it prints the Result under JSON and returns the exit
+// code of the last command.
+func (d *delivery) result(cause error) error {
+	outcome, code, err := d.outcome(cause)
+	if !d.rt.machine() {
+		return err
+	}
+	r := jsonResult{Type: "Result", PSComputerName: d.session.ComputerName, RunspaceID: d.session.Runspace.InstanceID, Outcome: outcome, ExitCode: code}
+	switch {
+	case err == nil:
+	case cause != nil || d.end != nil && d.end.Error != nil:
+		r.ErrorSource = "pss"
+	default:
+		r.ErrorSource = "remote"
+	}
+	if d.rt.mode.Mode == format.ModeNDJSON {
+		if werr := encodeLine(d.out, &r); werr != nil {
+			return writeFailed(werr)
+		}
+	} else {
+		all := make([]any, 0, len(d.records)+1)
+		for i := range d.records {
+			all = append(all, &d.records[i])
+		}
+		enc := json.NewEncoder(d.out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if werr := enc.Encode(append(all, &r)); werr != nil {
+			return writeFailed(werr)
+		}
+	}
+	if ferr := d.out.Flush(); ferr != nil {
+		return writeFailed(ferr)
+	}
+	return err
+}
+
+func (d *delivery) outcome(cause error) (string, *int, error) {
+	end := d.end
+	if end == nil && d.last != nil {
+		end = &api.PipelineEnd{Outcome: d.last.Outcome, ExitCode: d.last.ExitCode}
+		if d.last.Outcome == api.OutcomeLost || d.last.Outcome == api.OutcomeFailed {
+			end.Error = api.Errorf(api.CodeLost, "%s", d.last.Reason).WithID("PSSessionStateBroken")
+		}
+	}
+	switch {
+	case cause != nil:
+		code := toError(cause).ExitCode()
+		return "Failed", &code, cause
+	case end == nil:
+		return "None", nil, nil
+	case end.Error != nil:
+		code := end.Error.ExitCode()
+		return string(end.Outcome), &code, end.Error
+	case end.ExitCode != nil && *end.ExitCode != 0:
+		return string(end.Outcome), end.ExitCode, exitCode(*end.ExitCode)
+	}
+	return string(end.Outcome), end.ExitCode, nil
+}
+
+func encodeLine(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// drive returns the delivery's drive, with a progress line while the connection
+// is lost.
+func (d *delivery) drive(agent *client.Client, ref string, req api.StreamRequest, window time.Duration) *client.Drive {
+	req.Stream = uuid.NewString()
+	return &client.Drive{
+		Client: agent, Session: ref, Request: req, Consumer: d, RetryWindow: window,
+		Retrying: func(err error) {
+			_ = d.message("WARNING", fmt.Sprintf("the connection was lost (%v); trying again for up to %v", err, window))
+			_ = d.err.Flush()
+		},
+		Resumed: func() {
+			_ = d.message("WARNING", "the connection was restored")
+			_ = d.err.Flush()
+		},
+	}
+}
+
+func retryParam() param {
+	return param{Parameter{Name: "RetryWindow", Kind: KindValue}, "how long a lost connection is tried again", defaultRetryWindow.String()}
+}
+
+func retryWindow(in *input) (time.Duration, error) {
+	text := in.String("retry-window")
+	if text == "" {
+		return defaultRetryWindow, nil
+	}
+	d, err := api.ParseDuration(text, time.Second)
+	if err != nil {
+		return 0, usage("CannotConvertArgument", "--retry-window: %v", err)
+	}
+	return d, nil
+}
+
+// resumeLine tells how to get at what is left behind.
+func (rt *Runtime) resumeLine(s *api.Session) {
+	if rt.machine() {
+		return
+	}
+	fmt.Fprintf(rt.Stderr, "The command goes on. Take it up again with:\n  pss receive-pssession --computer-name %s --instance-id %s\n",
+		s.ComputerName, s.Runspace.InstanceID)
+}
+
+// detach disconnects a session that we leave, in a context of its own: the
+// caller's may be over.
+func (rt *Runtime) detach(agent *client.Client, s *api.Session) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if left, err := agent.Detach(ctx, s.Runspace.InstanceID, &api.DetachRequest{}); err == nil {
+		rt.tellExpiry(left)
+	}
+}

@@ -1,0 +1,144 @@
+package verbs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"pss/format"
+	"pss/remote/api"
+	"pss/remote/client"
+)
+
+// fail prints err and returns the exit code for it. A nil error is 0.
+func (rt *Runtime) fail(cmd *command, err error) int {
+	if err == nil {
+		return 0
+	}
+	var code exitCode
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	e := toError(err)
+	rt.report(cmd, e)
+	return codeOf(cmd, e)
+}
+
+// toError gives an error that did not come from pss its code.
+func toError(err error) *api.Error {
+	var e *api.Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.DeadlineExceeded):
+		return api.Errorf(api.CodeTimedOut, "%v", err)
+	case errors.Is(err, context.Canceled):
+		return api.Errorf(api.CodeInterrupted, "interrupted")
+	case client.IsBroken(err):
+		return api.Errorf(api.CodeOutcomeUnknown, "%v", err)
+	}
+	return api.AsError(err)
+}
+
+// codeOf is the table of DESIGN 6: what passes a remote code on keeps its own
+// codes apart from it, everybody else has plain ones too.
+func codeOf(cmd *command, e *api.Error) int {
+	code := e.ExitCode()
+	if cmd != nil && passesCodes(cmd.name) {
+		return code
+	}
+	switch {
+	case e.Code == api.CodeUsage:
+		return 2
+	case e.Code == api.CodeInterrupted:
+		return 130
+	case code >= 240 && code <= 245:
+		return code
+	}
+	return 1
+}
+
+func passesCodes(name string) bool { return name == "Invoke-Command" || name == "Receive-PSSession" }
+
+// errorRecord is an error under --output json or ndjson.
+type errorRecord struct {
+	Error struct {
+		*api.Error
+		Activity    string
+		ErrorSource string // always "pss": a remote command's failure is its exit code
+	}
+}
+
+// report prints one error block, or one line of JSON.
+func (rt *Runtime) report(cmd *command, e *api.Error) {
+	activity := "pss"
+	if cmd != nil {
+		activity = cmd.name
+	}
+	if rt.machine() {
+		var r errorRecord
+		r.Error.Error, r.Error.Activity, r.Error.ErrorSource = e, activity, "pss"
+		if data, err := json.Marshal(&r); err == nil {
+			fmt.Fprintf(rt.Stderr, "%s\n", data)
+			return
+		}
+	}
+	writeErrorBlock(rt.Stderr, activity, e)
+}
+
+// writeErrorBlock prints PowerShell's shape of an error, and what to do next.
+func writeErrorBlock(w io.Writer, activity string, e *api.Error) {
+	target := ""
+	if e.Target != "" {
+		target = "(" + e.Target + ") "
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", activity, cleanLines(e.Message))
+	fmt.Fprintf(&b, "    + CategoryInfo          : %s: %s[%s], %s\n", e.Category, target, activity, e.Code)
+	fmt.Fprintf(&b, "    + FullyQualifiedErrorId : %s\n", e.FullyQualifiedErrorID)
+	if e.RecommendedAction != "" {
+		fmt.Fprintf(&b, "    + RecommendedAction     : %s\n", cleanLines(e.RecommendedAction))
+	}
+	io.WriteString(w, b.String())
+}
+
+// cleanLines takes control characters out of what a host sent.
+func cleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = format.Sanitize(l)
+	}
+	return strings.Join(lines, "\n      ")
+}
+
+// failures collects what went wrong with some of several targets.
+type failures struct {
+	rt    *Runtime
+	cmd   *command
+	last  *api.Error
+	count int
+}
+
+// add reports an error at once; the other targets go on.
+func (f *failures) add(err error) {
+	if err == nil {
+		return
+	}
+	f.last = toError(err)
+	f.count++
+	f.rt.report(f.cmd, f.last)
+}
+
+// result is the exit code: the one error's own when it was the only target.
+func (f *failures) result(targets int) error {
+	switch {
+	case f.count == 0:
+		return nil
+	case targets <= 1:
+		return exitCode(codeOf(f.cmd, f.last))
+	}
+	return exitCode(1)
+}

@@ -1,0 +1,83 @@
+package verbs
+
+import (
+	"context"
+	"strings"
+
+	"pss/remote/api"
+)
+
+func init() { register("Get-PSSession", []string{"gsn"}, newGetPSSession) }
+
+func newGetPSSession() *command {
+	return &command{
+		name: "Get-PSSession", aliases: []string{"gsn"},
+		synopsis: "Gets the sessions of this client session, or all of yours on a computer.",
+		notes: "Without --computer-name it lists the sessions that were made or connected in this client session, wherever they live. " +
+			"With it, every session of yours there, from all clients. State tells whether the session is attached to you, Availability whether it can be connected: " +
+			"Disconnected/None can, Disconnected/Busy is held by another client.",
+		params: append(selectorParams(true), param{
+			Parameter{Name: "State", Kind: KindValue}, "All, Opened, Disconnected, Closed or Broken", "All",
+		}),
+		positional: []string{"ComputerName"},
+		examples: []example{
+			{"pss get-pssession", "what this client session holds"},
+			{"pss get-pssession --computer-name server01 --state Disconnected", "what can be taken up again there"},
+		},
+		run: runGetPSSession,
+	}
+}
+
+// sessionStates are the values of -State.
+var sessionStates = []string{"All", string(api.StateOpened), string(api.StateDisconnected), string(api.StateClosed), string(api.StateBroken)}
+
+func runGetPSSession(ctx context.Context, rt *Runtime, in *input) error {
+	sel, err := readSelector(in)
+	if err != nil {
+		return err
+	}
+	state, err := oneOf("State", in.String("state"), sessionStates)
+	if err != nil {
+		return err
+	}
+	f := &failures{rt: rt, cmd: in.cmd}
+	var found []*api.Session
+	if sel.empty() {
+		found, err = sel.local(ctx, rt, f)
+	} else {
+		found, err = sel.find(ctx, rt, in, f)
+	}
+	if err != nil {
+		return err
+	}
+	kept := make([]*api.Session, 0, len(found))
+	for _, s := range found {
+		if state == "" || state == "All" || string(s.State) == state {
+			kept = append(kept, s)
+		}
+	}
+	if err := rt.write(newPSSessions(kept)); err != nil {
+		return err
+	}
+	return f.result(max(1, len(sel.computers)))
+}
+
+// oneOf reads an enumeration value: in any case, whole or as a unique prefix.
+func oneOf(param, value string, values []string) (string, error) {
+	if value == "" {
+		return "", nil
+	}
+	var found []string
+	for _, v := range values {
+		if strings.EqualFold(v, value) {
+			return v, nil
+		}
+		if len(value) <= len(v) && strings.EqualFold(v[:len(value)], value) {
+			found = append(found, v)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return "", usage("CannotConvertArgument", "-%s cannot be %q", param, value).Hint("use one of %s", strings.Join(values, ", "))
+}

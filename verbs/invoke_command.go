@@ -1,0 +1,342 @@
+package verbs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"pss/remote/api"
+	"pss/remote/client"
+)
+
+func init() { register("Invoke-Command", []string{"icm", "run"}, newInvokeCommand) }
+
+func newInvokeCommand() *command {
+	params := []param{
+		{Parameter{Name: "Session", Kind: KindList}, "sessions: an Id, a GUID, JSON or the table's text", ""},
+		{Parameter{Name: "Id", Kind: KindList}, "Ids of this client session", ""},
+		{Parameter{Name: "Name", Kind: KindList}, "names; * ? [a-z] are wildcards", ""},
+		{Parameter{Name: "InstanceId", Kind: KindList}, "GUIDs", ""},
+		computerParam(""),
+		{Parameter{Name: "ScriptBlock", Aliases: []string{"Command"}, Kind: KindValue, Block: true}, "the script, quoted", ""},
+		{Parameter{Name: "FilePath", Aliases: []string{"PSPath"}, Kind: KindValue}, "a local file with the script", ""},
+		{Parameter{Name: "ArgumentList", Aliases: []string{"Args"}, Kind: KindList}, "become $1 $2 … of the script", ""},
+		{Parameter{Name: "NoStdin", Aliases: []string{"n"}, Kind: KindSwitch}, "do not read standard input", "off; a terminal is never read"},
+		{Parameter{Name: "InDisconnectedSession", Aliases: []string{"Disconnected"}, Kind: KindSwitch}, "start in a new session and disconnect at once", "off"},
+		{Parameter{Name: "SessionName", Kind: KindList}, "names of those sessions, one per computer", "Session<N>"},
+	}
+	return &command{
+		name: "Invoke-Command", aliases: []string{"icm", "run"},
+		synopsis: "Runs a script in a session, or in a temporary one on a computer, and delivers its output as it comes.",
+		notes: "Standard output, standard error and the exit code are the command's own; failures of pss itself are 240 to 247 (pss help about_Exit_Codes). " +
+			"Standard input is given to the command, and end-of-file reaches it only if it was sent. Ctrl-C stops the command, twice leaves it behind. " +
+			"With --in-disconnected-session it prints the session instead of any output, and everything on standard input is stored on the host first. " +
+			"Quote the script: an unquoted { block } loses ; | & $ and * to the local shell.",
+		params:     append(append(params, creationParams()...), retryParam()),
+		positional: []string{"ComputerName", "ScriptBlock"},
+		words:      "one command and its arguments, whose boundaries are kept exactly",
+		examples: []example{
+			{"pss invoke-command --computer-name server01 --script-block 'uname -a; df -h'", "in a temporary session"},
+			{"pss invoke-command --computer-name server01 --in-disconnected-session --session-name nightly --file-path build.sh", "start, disconnect, go home"},
+			{"pss icm db1 -- pg_dump --file '/backup/my db.sql' main", "one command with exact arguments"},
+			{"tar c . | pss icm --session 1 --script-block 'tar x -C /srv/www'", "with standard input"},
+		},
+		run: runInvokeCommand,
+	}
+}
+
+// invokeOptions are what the parameters of Invoke-Command mean.
+type invokeOptions struct {
+	sel          selector
+	cmd          api.Command
+	noStdin      bool
+	disconnected bool
+	sessionNames []string
+	window       time.Duration
+}
+
+func readInvoke(in *input) (o invokeOptions, err error) {
+	if o.sel, err = readSelector(in); err != nil {
+		return o, err
+	}
+	if o.window, err = retryWindow(in); err != nil {
+		return o, err
+	}
+	o.noStdin, o.disconnected, o.sessionNames = in.Bool("no-stdin"), in.Bool("in-disconnected-session"), in.StringSlice("session-name")
+	switch {
+	case o.sel.empty():
+		return o, usage("MissingMandatoryParameter", "Invoke-Command: no session and no computer was named").
+			Hint("give --computer-name COMPUTER for a temporary session, or --session Id")
+	case o.disconnected && len(o.sel.computers) == 0:
+		return o, usage("AmbiguousParameterSet", "--in-disconnected-session makes a session of its own; it cannot stand with a session").
+			Hint("give --computer-name; for a session that exists: invoke there, then pss disconnect-pssession")
+	case len(o.sessionNames) > 0 && !o.disconnected:
+		return o, usage("System.InvalidOperationException", "--session-name needs --in-disconnected-session")
+	case len(o.sel.computers) > 0 && len(o.sel.names)+len(o.sel.instances) > 0:
+		return o, usage("AmbiguousParameterSet", "--computer-name runs in a new session; it cannot stand with --name or --instance-id").
+			Hint("name the session alone, or connect it first: pss connect-pssession")
+	}
+	if err = checkComputers(o.sel.computers); err != nil {
+		return o, err
+	}
+	o.cmd, err = readCommand(in)
+	return o, err
+}
+
+// readCommand reads the script in whichever form it was given.
+func readCommand(in *input) (api.Command, error) {
+	var cmd api.Command
+	forms := 0
+	if in.given("script-block") {
+		forms++
+		cmd.Script = in.String("script-block")
+	}
+	if path := in.String("file-path"); path != "" {
+		forms++
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return cmd, usage("FileReadError", "the script file could not be read: %v", err)
+		}
+		cmd.Script = string(text)
+	}
+	if in.dashes {
+		forms++
+		cmd.Argv = in.passthrough
+	}
+	cmd.Arguments = in.StringSlice("argument-list")
+	switch {
+	case forms == 0:
+		return cmd, usage("MissingMandatoryParameter", "Invoke-Command: there is nothing to run").
+			Hint("give --script-block 'TEXT', --file-path FILE, or -- COMMAND ARGUMENTS")
+	case forms > 1:
+		return cmd, usage("AmbiguousParameterSet", "--script-block, --file-path and -- cannot stand together").Hint("give one of them")
+	case in.dashes && len(cmd.Argv) == 0:
+		return cmd, usage("MissingMandatoryParameter", "there is no command behind --")
+	case in.dashes && len(cmd.Arguments) > 0:
+		return cmd, usage("AmbiguousParameterSet", "--argument-list is for scripts; behind -- the arguments follow the command")
+	}
+	for _, text := range append(append([]string{cmd.Script}, cmd.Arguments...), cmd.Argv...) {
+		if strings.IndexByte(text, 0) >= 0 {
+			return cmd, usage("ScriptContainsNul", "the script holds a NUL byte, which no shell can read").
+				Hint("send binary data as standard input")
+		}
+	}
+	interpreted(&cmd, in.String("file-path"))
+	return cmd, nil
+}
+
+func runInvokeCommand(ctx context.Context, rt *Runtime, in *input) error {
+	o, err := readInvoke(in)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.disconnected:
+		return invokeDisconnected(ctx, rt, in, &o)
+	case len(o.sel.computers) > 0:
+		return invokeOnComputers(ctx, rt, in, &o)
+	}
+	return invokeInSessions(ctx, rt, in, &o)
+}
+
+// invokeInSessions runs the command in sessions that exist. One that is named
+// by its identity alone is not asked about first.
+func invokeInSessions(ctx context.Context, rt *Runtime, in *input, o *invokeOptions) error {
+	agent, err := rt.Agent()
+	if err != nil {
+		return err
+	}
+	f := &failures{rt: rt, cmd: in.cmd}
+	var targets []*api.Session
+	refs, err := o.sel.references(rt.Stdin)
+	if err != nil {
+		return err
+	}
+	if len(refs) == 1 && len(o.sel.names) == 0 && refs[0].ComputerName == "" && !rt.machine() {
+		targets = []*api.Session{{ID: refs[0].ID, Runspace: api.RunspaceInfo{InstanceID: refs[0].InstanceID}}}
+	} else if targets, err = o.sel.find(ctx, rt, in, f); err != nil {
+		return err
+	}
+	n := max(len(targets), f.count)
+	return eachTarget(f, n, targets, func(s *api.Session) error {
+		return invokeOne(ctx, rt, agent, s, o, n > 1)
+	})
+}
+
+// eachTarget runs one after the other; with a single target the exit code is
+// its own.
+func eachTarget(f *failures, n int, targets []*api.Session, run func(*api.Session) error) error {
+	failed := false
+	for _, s := range targets {
+		err := run(s)
+		code, remote := err.(exitCode)
+		switch {
+		case n == 1 && (remote || err == nil):
+			return err
+		case remote:
+			failed = failed || code != 0
+		default:
+			f.add(err)
+		}
+	}
+	if err := f.result(n); err != nil || !failed {
+		return err
+	}
+	return exitCode(1)
+}
+
+// invokeOnComputers runs the command in a temporary session on each computer.
+func invokeOnComputers(ctx context.Context, rt *Runtime, in *input, o *invokeOptions) error {
+	agent, err := rt.Agent()
+	if err != nil {
+		return err
+	}
+	base, err := creation(rt, in)
+	if err != nil {
+		return err
+	}
+	f := &failures{rt: rt, cmd: in.cmd}
+	n := len(o.sel.computers)
+	var targets []*api.Session
+	for _, c := range o.sel.computers {
+		targets = append(targets, &api.Session{ComputerName: c})
+	}
+	return eachTarget(f, n, targets, func(t *api.Session) error {
+		req := base
+		req.ComputerName, req.Temporary = t.ComputerName, true
+		s, err := agent.Create(ctx, uuid.NewString(), &req)
+		if err != nil {
+			e := toError(err)
+			return e.WithID(strings.TrimSuffix(e.FullyQualifiedErrorID, ",PSSessionOpenFailed") + ",PSSessionStateBroken").On(t.ComputerName)
+		}
+		err = invokeOne(ctx, rt, agent, s, o, n > 1)
+		if leftBehind(err) {
+			return err
+		}
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		if rerr := agent.Remove(end, s.Runspace.InstanceID, 0, false); rerr != nil && err == nil {
+			return rerr
+		}
+		return err
+	})
+}
+
+// leftBehind reports whether the temporary session goes on without us.
+func leftBehind(err error) bool {
+	if code, ok := err.(exitCode); ok {
+		return code == leftCode
+	}
+	return api.IsCode(err, api.CodeOutcomeUnknown)
+}
+
+// leftCode is that of a command that we left, as DESIGN 6 says.
+const leftCode = exitCode(247)
+
+// invokeOne runs the command in one session and delivers its output.
+func invokeOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Session, o *invokeOptions, several bool) error {
+	cmd := o.cmd
+	d := newDelivery(rt, s)
+	ref := SessionRef{ID: s.ID, InstanceID: s.Runspace.InstanceID}.text()
+	drive := d.drive(agent, ref, api.StreamRequest{Pipeline: uuid.NewString(), Start: &cmd}, o.window)
+	if input := rt.stdinData(); input != nil && !o.noStdin && !several {
+		cmd.Input, drive.Input = api.InputModeStream, input
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	interrupts, stop := rt.interrupts()
+	defer stop()
+	signals := make(chan string, 1)
+	drive.Signals = signals
+	go func() {
+		for first := true; ; first = false {
+			select {
+			case <-interrupts:
+				if !first {
+					cancel(errDetached)
+					return
+				}
+				signals <- "INT"
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	err := drive.Run(ctx)
+	if context.Cause(ctx) == errDetached {
+		if err := d.Flush(); err != nil {
+			return err
+		}
+		if s.Runspace.InstanceID == "" || s.ComputerName == "" {
+			if full, err := agent.Session(context.WithoutCancel(ctx), ref); err == nil {
+				s = full
+			}
+		}
+		rt.detach(agent, s)
+		rt.resumeLine(s)
+		return leftCode
+	}
+	return d.result(err)
+}
+
+// invokeDisconnected starts the command in a new session on each computer and
+// leaves it there.
+func invokeDisconnected(ctx context.Context, rt *Runtime, in *input, o *invokeOptions) error {
+	agent, err := rt.Agent()
+	if err != nil {
+		return err
+	}
+	base, err := creation(rt, in)
+	if err != nil {
+		return err
+	}
+	f := &failures{rt: rt, cmd: in.cmd}
+	var left []*api.Session
+	for i, computer := range o.sel.computers {
+		req := base
+		req.ComputerName, req.Name = computer, nameFor(o.sessionNames, i)
+		s, err := agent.Create(ctx, uuid.NewString(), &req)
+		if err == nil {
+			s, err = startAndLeave(ctx, rt, agent, s, o)
+		}
+		if err != nil {
+			f.add(openFailed(err, computer))
+			continue
+		}
+		rt.tellExpiry(s)
+		left = append(left, s)
+	}
+	if err := rt.write(newPSSessions(left)); err != nil {
+		return err
+	}
+	return f.result(len(o.sel.computers))
+}
+
+// inputPatience is how long storing standard input may take in silence.
+const inputPatience = 3 * time.Second
+
+// startAndLeave starts the command, stores standard input on the host and
+// disconnects. A command that did not start leaves no session.
+func startAndLeave(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Session, o *invokeOptions) (*api.Session, error) {
+	cmd := o.cmd
+	d := newDelivery(rt, s)
+	drive := d.drive(agent, s.Runspace.InstanceID, api.StreamRequest{Pipeline: uuid.NewString(), Start: &cmd, InputOnly: true}, o.window)
+	if input := rt.stdinData(); input != nil && !o.noStdin && len(o.sel.computers) == 1 {
+		cmd.Input, drive.Input = api.InputModeStored, input
+	}
+	if drive.Input != nil {
+		defer time.AfterFunc(inputPatience, func() {
+			fmt.Fprintln(rt.Stderr, "Standard input is being stored on the host until its end; -n starts without it.")
+		}).Stop()
+	}
+	if err := drive.Run(ctx); err != nil {
+		if !client.IsBroken(err) && !api.IsCode(err, api.CodeOutcomeUnknown) {
+			_ = agent.Remove(context.WithoutCancel(ctx), s.Runspace.InstanceID, 0, false)
+		}
+		return nil, err
+	}
+	return agent.Detach(ctx, s.Runspace.InstanceID, &api.DetachRequest{})
+}

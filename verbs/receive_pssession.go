@@ -1,0 +1,108 @@
+package verbs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"pss/remote/api"
+	"pss/remote/client"
+)
+
+func init() { register("Receive-PSSession", []string{"rcsn"}, newReceivePSSession) }
+
+func newReceivePSSession() *command {
+	return &command{
+		name: "Receive-PSSession", aliases: []string{"rcsn"},
+		synopsis: "Delivers what a session's commands printed and nobody has received, then follows until they end.",
+		notes: "A disconnected session is connected first. Every unread command is delivered in order, and the exit code is that of the last one; " +
+			"received again it prints nothing and returns that code again. Ctrl-C disconnects and the command goes on (PowerShell stops it). " +
+			"A name that is not there is an error.",
+		params: append(selectorParams(true),
+			param{Parameter{Name: "Replay", Kind: KindSwitch}, "deliver again what was received and is still kept", "off"},
+			retryParam()),
+		positional: []string{"Session"},
+		examples: []example{
+			{"pss receive-pssession --computer-name server01 --name nightly", "next morning, from another computer"},
+		},
+		run: runReceivePSSession,
+	}
+}
+
+func runReceivePSSession(ctx context.Context, rt *Runtime, in *input) error {
+	sel, err := readSelector(in)
+	if err != nil {
+		return err
+	}
+	window, err := retryWindow(in)
+	if err != nil {
+		return err
+	}
+	f := &failures{rt: rt, cmd: in.cmd}
+	found, err := sel.find(ctx, rt, in, f)
+	if err != nil {
+		return err
+	}
+	agent, err := rt.Agent()
+	if err != nil {
+		return err
+	}
+	targets := max(len(found), f.count)
+	var last error
+	for _, s := range found {
+		err := receiveOne(ctx, rt, agent, s, api.StreamRequest{Replay: in.Bool("replay")}, window)
+		code, remote := err.(exitCode)
+		switch {
+		case targets == 1 && (remote || err == nil):
+			return err
+		case remote && code != 0:
+			last = exitCode(1)
+		case !remote:
+			f.add(err)
+		}
+	}
+	if err := f.result(targets); err != nil {
+		return err
+	}
+	return last
+}
+
+// receiveOne connects the session if need be and delivers its output.
+func receiveOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Session, req api.StreamRequest, window time.Duration) error {
+	if s.State == api.StateDisconnected {
+		got, err := agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{})
+		if err != nil {
+			e := toError(err)
+			if e.Code == api.CodeBusy {
+				e = e.WithID("ReceivePSSessionCannotConnectSession")
+			}
+			return e
+		}
+		s = got
+	}
+	d := newDelivery(rt, s)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	interrupts, stop := rt.interrupts()
+	defer stop()
+	go func() {
+		select {
+		case <-interrupts:
+			cancel(errDetached)
+		case <-ctx.Done():
+		}
+	}()
+	err := d.drive(agent, s.Runspace.InstanceID, req, window).Run(ctx)
+	if context.Cause(ctx) == errDetached {
+		if err := d.Flush(); err != nil {
+			return err
+		}
+		rt.detach(agent, s)
+		rt.resumeLine(s)
+		return exitCode(247)
+	}
+	return d.result(err)
+}
+
+// errDetached is the cause of a delivery that Ctrl-C ended.
+var errDetached = errors.New("detached")

@@ -1,0 +1,144 @@
+package verbs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+
+	"golang.org/x/term"
+	"pss/config"
+	"pss/format"
+	"pss/remote/api"
+	"pss/remote/client"
+)
+
+// Runtime is everything of the world that a cmdlet can reach.
+type Runtime struct {
+	Stdin          *os.File
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	// HostRoot runs the daemon in this process; cmd/pss sets it, because the
+	// cmdlets know no process but the agent.
+	HostRole func(ctx context.Context, in HostSettings) error
+
+	mode  format.Options
+	agent *client.Client
+}
+
+// HostSettings are the parameters of pss host.
+type HostSettings struct {
+	Listen   string
+	Embedded bool
+	Linger   string
+	Lease    string
+}
+
+// setOutput reads --output, --property and PSS_OUTPUT.
+func (rt *Runtime) setOutput(in *input) error {
+	text := in.String("output")
+	if text == "" {
+		text = rt.Getenv("PSS_OUTPUT")
+	}
+	rt.mode = format.Options{Mode: format.ModeTable, Properties: in.StringSlice("property")}
+	if text == "" {
+		return nil
+	}
+	m, err := format.ParseMode(text)
+	if err != nil {
+		return formatError(err)
+	}
+	rt.mode.Mode = m
+	return nil
+}
+
+// write prints objects in the wanted format.
+func (rt *Runtime) write(objects any) error {
+	o := rt.mode
+	if f, ok := rt.Stdout.(*os.File); ok && (o.Mode == format.ModeTable || o.Mode == format.ModeWide) && term.IsTerminal(int(f.Fd())) {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			o.Width = w
+		}
+	}
+	return formatError(format.Write(rt.Stdout, o, objects))
+}
+
+func formatError(err error) error {
+	var u *format.UsageError
+	if errors.As(err, &u) {
+		return usage("ParameterBindingFailed", "%s", u.Message).Hint("%s", u.Hint)
+	}
+	return err
+}
+
+// machine reports whether the output is read by a program.
+func (rt *Runtime) machine() bool {
+	return rt.mode.Mode == format.ModeJSON || rt.mode.Mode == format.ModeNDJSON
+}
+
+// Agent returns the client for the agent, which is started when the first
+// request finds none.
+func (rt *Runtime) Agent() (*client.Client, error) {
+	if rt.agent != nil {
+		return rt.agent, nil
+	}
+	paths, err := config.Find()
+	if err != nil {
+		return nil, err
+	}
+	if err := paths.Check(); err != nil {
+		return nil, err
+	}
+	start := func(ctx context.Context) error {
+		// Prepared here, so that an unusable folder is the cmdlet's own clear error.
+		if err := paths.Prepare(); err != nil {
+			return err
+		}
+		_, err := client.StartRole(ctx, paths.AgentLog(), "agent")
+		return err
+	}
+	rt.agent = &client.Client{Dial: client.OnDemand(paths.AgentSocket(), start), Host: "pss-agent"}
+	if name := rt.Getenv("PSS_CLIENT_SESSION"); name != "" {
+		rt.agent.Header = http.Header{api.HeaderClientSession: {name}}
+	}
+	return rt.agent, nil
+}
+
+// stdinTerminal reports whether standard input is a terminal.
+func (rt *Runtime) stdinTerminal() bool { return term.IsTerminal(int(rt.Stdin.Fd())) }
+
+// stdinData returns standard input if it may hold data for a command: it is
+// open, no terminal and not /dev/null.
+func (rt *Runtime) stdinData() io.Reader {
+	st, err := rt.Stdin.Stat()
+	if err != nil || rt.stdinTerminal() {
+		return nil
+	}
+	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(st, null) {
+		return nil
+	}
+	return rt.Stdin
+}
+
+// interrupts returns Ctrl-C as a channel; stop gives it its usual meaning back.
+func (rt *Runtime) interrupts() (c <-chan os.Signal, stop func()) {
+	ch := make(chan os.Signal, 4)
+	signal.Notify(ch, os.Interrupt)
+	return ch, func() { signal.Stop(ch) }
+}
+
+// locale is what a new session takes over of the client's environment.
+func (rt *Runtime) locale() map[string]string {
+	set := map[string]string{}
+	for _, name := range []string{
+		"LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_NUMERIC", "LC_TIME", "LC_COLLATE", "LC_MONETARY",
+		"LC_MESSAGES", "LC_PAPER", "LC_NAME", "LC_ADDRESS", "LC_TELEPHONE", "LC_MEASUREMENT", "LC_IDENTIFICATION",
+	} {
+		if v := rt.Getenv(name); v != "" {
+			set[name] = v
+		}
+	}
+	return set
+}

@@ -1,0 +1,249 @@
+package verbs
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+
+	"pss/remote/api"
+)
+
+// selector says which sessions a cmdlet is about.
+type selector struct {
+	refs      []string // --session, one text each
+	ids       []int
+	names     []string
+	instances []string
+	computers []string
+	conf      string
+	stdin     bool // --session -
+}
+
+// selectorParams are the parameters that readSelector reads. query adds those
+// that ask a computer.
+func selectorParams(query bool) []param {
+	ps := []param{
+		{Parameter{Name: "Session", Kind: KindList}, "sessions: an Id, a GUID, JSON or the table's text; - reads them from standard input", ""},
+		{Parameter{Name: "Id", Kind: KindList}, "Ids of this client session", ""},
+		{Parameter{Name: "Name", Kind: KindList}, "names; * ? [a-z] are wildcards", ""},
+		{Parameter{Name: "InstanceId", Kind: KindList}, "GUIDs", ""},
+	}
+	if query {
+		ps = append(ps,
+			param{Parameter{Name: "ComputerName", Aliases: []string{"Cn"}, Kind: KindList}, "computers to ask", ""},
+			param{Parameter{Name: "ConfigurationName", Kind: KindValue}, "only sessions of this configuration", "all"})
+	}
+	return ps
+}
+
+// readSelector checks and reads the selecting parameters.
+func readSelector(in *input) (selector, error) {
+	s := selector{names: in.StringSlice("name"), instances: in.StringSlice("instance-id"), computers: in.StringSlice("computer-name"), conf: in.String("configuration-name")}
+	for _, text := range in.StringSlice("session") {
+		if text == "-" {
+			s.stdin = true
+			continue
+		}
+		s.refs = append(s.refs, text)
+	}
+	for _, text := range in.StringSlice("id") {
+		id, err := strconv.Atoi(text)
+		if err != nil || id < 1 {
+			return s, usage("CannotConvertArgument", "%q is no Id; an Id is a positive number", text).Hint("pss get-pssession shows the Ids")
+		}
+		s.ids = append(s.ids, id)
+	}
+	for _, list := range [][]string{s.names, s.instances, s.computers} {
+		for _, v := range list {
+			if v == "" {
+				return s, usage("ParameterArgumentValidationErrorEmptyStringNotAllowed", "a name cannot be empty")
+			}
+		}
+	}
+	return s, s.clash(in)
+}
+
+// clash refuses selectors of different parameter sets.
+func (s *selector) clash(in *input) error {
+	var local []string
+	for _, f := range []string{"session", "id", "name", "instance-id"} {
+		if in.given(f) {
+			local = append(local, "--"+f)
+		}
+	}
+	switch {
+	case len(s.computers) > 0 && (in.given("session") || in.given("id")):
+		return usage("AmbiguousParameterSet", "--computer-name cannot stand with --session or --id: these belong to this client session").
+			Hint("use --name or --instance-id with --computer-name")
+	case len(s.computers) == 0 && len(local) > 1, len(local) > 1:
+		return usage("AmbiguousParameterSet", "%s cannot stand together", strings.Join(local, " and ")).Hint("give one of them")
+	}
+	return nil
+}
+
+// empty reports whether nothing was selected.
+func (s *selector) empty() bool {
+	return !s.stdin && len(s.refs)+len(s.ids)+len(s.names)+len(s.instances)+len(s.computers) == 0
+}
+
+// find returns the selected sessions; what is not there goes to f. With no
+// selector, sessions come from standard input.
+func (s *selector) find(ctx context.Context, rt *Runtime, in *input, f *failures) ([]*api.Session, error) {
+	if s.empty() {
+		if rt.stdinTerminal() {
+			return nil, usage("MissingMandatoryParameter", "%s: no session was named", in.cmd.name).
+				Hint("give --id, --name, --session or --computer-name, or pipe sessions in; pss help %s", strings.ToLower(in.cmd.name))
+		}
+		s.stdin = true
+	}
+	agent, err := rt.Agent()
+	if err != nil {
+		return nil, err
+	}
+	if len(s.computers) > 0 {
+		return s.query(ctx, rt, f)
+	}
+	refs, err := s.references(rt.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	var found []*api.Session
+	for _, ref := range refs {
+		sess, err := agent.Session(ctx, ref.text())
+		if api.IsCode(err, api.CodeNotFound) && ref.ComputerName != "" && ref.InstanceID != "" {
+			// Printed in another client session: once its computer was asked, it has an Id here.
+			if _, qerr := agent.Sessions(ctx, ref.ComputerName); qerr == nil {
+				sess, err = agent.Session(ctx, ref.InstanceID)
+			}
+		}
+		if err != nil {
+			f.add(err)
+			continue
+		}
+		found = append(found, sess)
+	}
+	if len(s.names) > 0 {
+		named, err := s.local(ctx, rt, f)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, named...)
+	}
+	return found, nil
+}
+
+// text is what the agent finds the session by.
+func (r SessionRef) text() string {
+	if r.InstanceID != "" {
+		return r.InstanceID
+	}
+	return strconv.Itoa(r.ID)
+}
+
+// references gathers everything that names a session by identity.
+func (s *selector) references(stdin io.Reader) ([]SessionRef, error) {
+	var refs []SessionRef
+	for _, text := range s.refs {
+		more, err := ParseSessionRefText(text)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, more...)
+	}
+	if s.stdin {
+		more, err := ParseSessionRefs(stdin)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, more...)
+	}
+	for _, id := range s.ids {
+		refs = append(refs, SessionRef{ID: id})
+	}
+	for _, id := range s.instances {
+		refs = append(refs, SessionRef{InstanceID: strings.ToLower(strings.Trim(id, "{}"))})
+	}
+	return refs, nil
+}
+
+// local returns this client session's sessions with the wanted names.
+func (s *selector) local(ctx context.Context, rt *Runtime, f *failures) ([]*api.Session, error) {
+	agent, err := rt.Agent()
+	if err != nil {
+		return nil, err
+	}
+	list, err := agent.Sessions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range list.Errors {
+		f.add(e)
+	}
+	return s.filter(list.Sessions, f, "RemoteRunspaceNotAvailableForSpecifiedName", "in this client session"), nil
+}
+
+// query asks the computers.
+func (s *selector) query(ctx context.Context, rt *Runtime, f *failures) ([]*api.Session, error) {
+	agent, err := rt.Agent()
+	if err != nil {
+		return nil, err
+	}
+	list, err := agent.Sessions(ctx, s.computers...)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range list.Errors {
+		f.add(e)
+	}
+	if len(list.Errors) == len(s.computers) {
+		return nil, nil
+	}
+	sessions := list.Sessions
+	if s.conf != "" {
+		kept := sessions[:0]
+		for _, sess := range sessions {
+			if strings.EqualFold(sess.Runspace.ConfigurationName, s.conf) {
+				kept = append(kept, sess)
+			}
+		}
+		sessions = kept
+	}
+	return s.filter(sessions, f, "PSSessionNameMatchFail", "on "+strings.Join(s.computers, ", ")), nil
+}
+
+// filter keeps the sessions that match the names or InstanceIds, in their order,
+// and reports what matched nothing.
+func (s *selector) filter(sessions []api.Session, f *failures, id, where string) []*api.Session {
+	nameHit, idHit := make([]bool, len(s.names)), make([]bool, len(s.instances))
+	var out []*api.Session
+	for i := range sessions {
+		keep := len(s.names) == 0 && (len(s.instances) == 0 || len(s.computers) == 0)
+		for j, n := range s.names {
+			if MatchWildcard(n, sessions[i].Runspace.Name) {
+				keep, nameHit[j] = true, true
+			}
+		}
+		for j, g := range s.instances {
+			if strings.EqualFold(strings.Trim(g, "{}"), sessions[i].Runspace.InstanceID) {
+				keep, idHit[j] = true, true
+			}
+		}
+		if keep {
+			out = append(out, &sessions[i])
+		}
+	}
+	for j, n := range s.names {
+		if !nameHit[j] && !HasWildcard(n) {
+			f.add(api.Errorf(api.CodeNotFound, "there is no session named %q %s", n, where).WithID(id).On(n).
+				Hint("pss get-pssession --computer-name COMPUTER lists what is there"))
+		}
+	}
+	for j, g := range s.instances {
+		if len(s.computers) > 0 && !idHit[j] {
+			f.add(api.Errorf(api.CodeNotFound, "there is no session %s %s", g, where).WithID("PSSessionIdMatchFail").On(g).
+				Hint("pss get-pssession --computer-name COMPUTER lists what is there"))
+		}
+	}
+	return out
+}

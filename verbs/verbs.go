@@ -1,0 +1,198 @@
+package verbs
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"pss/remote/api"
+)
+
+// command declares a cmdlet.
+type command struct {
+	name       string // PowerShell's spelling: "New-PSSession"
+	aliases    []string
+	synopsis   string
+	notes      string // differences from PowerShell, and what else help should say
+	params     []param
+	positional []string // parameters that bare words bind to, in order
+	words      string   // what stands behind -- is for, or empty if nothing may
+	examples   []example
+	run        func(ctx context.Context, rt *Runtime, in *input) error
+}
+
+// param is a parameter with its help.
+type param struct {
+	Parameter
+	help string
+	def  string // the default, as help prints it
+}
+
+type example struct{ command, says string }
+
+// positionalFor returns the parameters that bare words bind to: those of the
+// parameter set that the given ones belong to. Where a session is named, no
+// computer is.
+func (c *command) positionalFor(args []string) []string {
+	for _, a := range args {
+		flag, _, _ := strings.Cut(a, "=")
+		switch flag {
+		case "--session", "--id", "--name", "--instance-id":
+			if len(c.positional) > 1 {
+				return c.positional[1:]
+			}
+		}
+	}
+	return c.positional
+}
+
+// input is a command line that was read.
+type input struct {
+	*cli.Context
+	cmd         *command
+	passthrough []string
+	dashes      bool // there was a --
+	brace       bool // the script came as a brace block
+}
+
+// given reports whether the parameter was on the command line.
+func (in *input) given(flag string) bool { return in.IsSet(flag) }
+
+// constructors are the cmdlets by folded name; each is built when it is called.
+var constructors = map[string]func() *command{}
+
+// commandNames are all names and aliases, for finding one without building any.
+var commandNames []CommandName
+
+// register makes a cmdlet known. Its name and aliases are given apart so that
+// start-up builds nothing. A duplicate panics.
+func register(name string, aliases []string, build func() *command) {
+	key := strings.ToLower(name)
+	if _, ok := constructors[key]; ok {
+		panic("cmdlet " + name + " registered twice")
+	}
+	constructors[key] = build
+	commandNames = append(commandNames, CommandName{Name: name, Aliases: aliases})
+}
+
+// Run runs the command line argv, whose first word is the program's name, and
+// returns the exit code.
+func Run(ctx context.Context, rt *Runtime, argv []string) int {
+	name, rest, err := findVerb(argv)
+	if err != nil {
+		return rt.fail(nil, err)
+	}
+	if name == "" {
+		return help(rt, rest)
+	}
+	cmd := constructors[strings.ToLower(name)]()
+	cmd.params = append(cmd.params, commonParams()...)
+	return runCommand(ctx, rt, cmd, rest)
+}
+
+// findVerb finds the cmdlet that argv calls: by the program's own name, when the
+// binary was linked under a cmdlet's, or by its first word.
+func findVerb(argv []string) (name string, rest []string, err error) {
+	base := argv[0][strings.LastIndexByte(argv[0], '/')+1:]
+	if found, ok, _ := FindCommand(commandNames, base); ok {
+		return found, argv[1:], nil
+	}
+	if len(argv) < 2 || strings.HasPrefix(argv[1], "-") || strings.EqualFold(argv[1], "help") || strings.EqualFold(argv[1], "get-help") {
+		if len(argv) > 1 && isVersionFlag(argv[1]) {
+			return "Version", argv[2:], nil
+		}
+		return "", argv[1:], nil
+	}
+	found, ok, near := FindCommand(commandNames, argv[1])
+	if !ok {
+		e := api.Errorf(api.CodeUsage, "%q is not a pss command", argv[1]).WithID("CommandNotFoundException").Hint("pss help lists the commands")
+		if len(near) > 0 {
+			e = e.Hint("did you mean %s? pss help lists the commands", strings.Join(near, " or "))
+		}
+		return "", nil, e
+	}
+	return found, argv[2:], nil
+}
+
+func isVersionFlag(s string) bool { return strings.EqualFold(strings.TrimLeft(s, "-"), "version") }
+
+// runCommand reads the command line and runs the cmdlet.
+func runCommand(ctx context.Context, rt *Runtime, cmd *command, argv []string) int {
+	params := make([]Parameter, len(cmd.params))
+	for i := range cmd.params {
+		params[i] = cmd.params[i].Parameter
+	}
+	n, err := Normalize(cmd.name, params, argv)
+	if err == nil && !n.HelpWanted && len(cmd.positional) > 0 {
+		n, err = BindPositional(cmd.name, params, n, cmd.positionalFor(n.Args)...)
+	}
+	switch {
+	case err != nil:
+		return rt.fail(cmd, err)
+	case n.HelpWanted:
+		helpOn(rt.Stdout, cmd)
+		return 0
+	case len(n.Positional) > 0:
+		return rt.fail(cmd, usage("PositionalParameterNotFound", "%s takes no argument %q", cmd.name, n.Positional[0]).Hint("pss help %s", strings.ToLower(cmd.name)))
+	case n.HasPassthrough && cmd.words == "":
+		return rt.fail(cmd, usage("PositionalParameterNotFound", "%s takes nothing behind --", cmd.name).Hint("pss help %s", strings.ToLower(cmd.name)))
+	}
+	in := &input{cmd: cmd, passthrough: n.Passthrough, dashes: n.HasPassthrough, brace: n.Brace}
+	app := &cli.App{
+		Name: "pss", HideHelp: true, HideVersion: true, HideHelpCommand: true,
+		DisableSliceFlagSeparator: true, ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return err },
+		Writer:       rt.Stderr, ErrWriter: rt.Stderr, Flags: flagsOf(params),
+		Action: func(c *cli.Context) error {
+			in.Context = c
+			if err := rt.setOutput(in); err != nil {
+				return err
+			}
+			return cmd.run(ctx, rt, in)
+		},
+	}
+	return rt.fail(cmd, app.RunContext(ctx, append([]string{"pss"}, n.Args...)))
+}
+
+func flagsOf(params []Parameter) []cli.Flag {
+	flags := make([]cli.Flag, 0, len(params))
+	for i := range params {
+		p := &params[i]
+		switch p.Kind {
+		case KindSwitch:
+			flags = append(flags, &cli.BoolFlag{Name: p.FlagName()})
+		case KindValue:
+			flags = append(flags, &cli.StringFlag{Name: p.FlagName()})
+		case KindList:
+			flags = append(flags, &cli.StringSliceFlag{Name: p.FlagName()})
+		}
+	}
+	return flags
+}
+
+// commonParams are those of every cmdlet.
+func commonParams() []param {
+	return []param{
+		{Parameter{Name: "Output", Aliases: []string{"o"}, Kind: KindValue, Common: true},
+			"table, wide, list, json, ndjson, csv, id, instance-id, name or value", "$PSS_OUTPUT, else table"},
+		{Parameter{Name: "Property", Kind: KindList, Common: true}, "the properties to show, in this order", "those of the view"},
+	}
+}
+
+// exitCode is the way in which a cmdlet ends with a code but no error to show.
+type exitCode int
+
+// Error is never shown.
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// sortedCommands returns all cmdlets by name.
+func sortedCommands() []*command {
+	list := make([]*command, 0, len(constructors))
+	for _, build := range constructors {
+		list = append(list, build())
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].name < list[j].name })
+	return list
+}

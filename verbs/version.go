@@ -1,0 +1,24 @@
+package verbs
+
+import (
+	"context"
+	"fmt"
+
+	"pss/remote/api"
+)
+
+func init() { register("Version", nil, newVersion) }
+
+func newVersion() *command {
+	return &command{
+		name: "Version", synopsis: "Prints the version of pss.",
+		examples: []example{{"pss version", ""}},
+		run: func(_ context.Context, rt *Runtime, _ *input) error {
+			if rt.machine() {
+				return encodeLine(rt.Stdout, map[string]any{"Version": api.Version, "Protocol": api.ProtocolVersion})
+			}
+			_, err := fmt.Fprintf(rt.Stdout, "pss %s\n", api.Version)
+			return err
+		},
+	}
+}
