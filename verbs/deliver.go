@@ -26,7 +26,7 @@ type delivery struct {
 	session  *api.Session // known parts of it, for JSON
 	out, err *bufio.Writer
 	end      *api.PipelineEnd
-	last     *api.Pipeline // the newest finished one, when nothing was unread
+	last     *api.Pipeline // the newest finished one when we began, for when none ends here
 	records  []jsonRecord  // under --output json, printed as one array at the end
 }
 
@@ -36,9 +36,7 @@ func newDelivery(rt *Runtime, s *api.Session) *delivery {
 
 // Hello notes what the session host will send.
 func (d *delivery) Hello(h *api.StreamHello) {
-	if len(h.Pipelines) == 0 {
-		d.last = h.Last
-	}
+	d.last = h.Last
 }
 
 // Record writes one record to the stream it belongs to.

@@ -68,7 +68,7 @@ func readInvoke(in *input) (o invokeOptions, err error) {
 	o.noStdin, o.disconnected, o.sessionNames = in.Bool("no-stdin"), in.Bool("in-disconnected-session"), in.StringSlice("session-name")
 	switch {
 	case o.sel.empty():
-		return o, usage("MissingMandatoryParameter", "Invoke-Command: no session and no computer was named").
+		return o, usage("MissingMandatoryParameter", "no session and no computer was named").
 			Hint("give --computer-name COMPUTER for a temporary session, or --session Id")
 	case o.disconnected && len(o.sel.computers) == 0:
 		return o, usage("AmbiguousParameterSet", "--in-disconnected-session makes a session of its own; it cannot stand with a session").
@@ -109,7 +109,7 @@ func readCommand(in *input) (api.Command, error) {
 	cmd.Arguments = in.StringSlice("argument-list")
 	switch {
 	case forms == 0:
-		return cmd, usage("MissingMandatoryParameter", "Invoke-Command: there is nothing to run").
+		return cmd, usage("MissingMandatoryParameter", "there is nothing to run").
 			Hint("give --script-block 'TEXT', --file-path FILE, or -- COMMAND ARGUMENTS")
 	case forms > 1:
 		return cmd, usage("AmbiguousParameterSet", "--script-block, --file-path and -- cannot stand together").Hint("give one of them")

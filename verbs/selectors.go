@@ -92,7 +92,7 @@ func (s *selector) empty() bool {
 func (s *selector) find(ctx context.Context, rt *Runtime, in *input, f *failures) ([]*api.Session, error) {
 	if s.empty() {
 		if rt.stdinTerminal() {
-			return nil, usage("MissingMandatoryParameter", "%s: no session was named", in.cmd.name).
+			return nil, usage("MissingMandatoryParameter", "no session was named").
 				Hint("give --id, --name, --session or --computer-name, or pipe sessions in; pss help %s", strings.ToLower(in.cmd.name))
 		}
 		s.stdin = true

@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"embed"
-	"io"
 	"sort"
 	"strings"
 )
@@ -34,7 +33,7 @@ func topic(rt *Runtime, name string) int {
 			if err != nil {
 				return rt.fail(nil, err)
 			}
-			_, err = io.WriteString(rt.Stdout, string(data))
+			_, err = rt.Stdout.Write(data)
 			return rt.fail(nil, err)
 		}
 	}

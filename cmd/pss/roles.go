@@ -40,6 +40,7 @@ func untilSignalled(ctx context.Context) (context.Context, func()) {
 func readyPipe() io.WriteCloser { return os.NewFile(platform.ReadyFD, "ready") }
 
 func runAgent(ctx context.Context, log *slog.Logger) error {
+	platform.SetProcessName("pss-agent")
 	ctx, stop := untilSignalled(ctx)
 	defer stop()
 	paths, err := config.Find()
@@ -51,6 +52,7 @@ func runAgent(ctx context.Context, log *slog.Logger) error {
 }
 
 func runSessionHost(ctx context.Context, log *slog.Logger) error {
+	platform.SetProcessName("pss-session")
 	// A session host ends with its session, not with a signal that somebody sends
 	// to every process of a user: SIGTERM removes nothing and loses nothing.
 	ctx, stop := untilSignalled(ctx)
@@ -60,6 +62,7 @@ func runSessionHost(ctx context.Context, log *slog.Logger) error {
 
 // runHost is pss host, in the foreground or embedded.
 func runHost(ctx context.Context, in verbs.HostSettings) error {
+	platform.SetProcessName("pss-host")
 	ctx, stop := untilSignalled(ctx)
 	defer stop()
 	paths, err := config.Find()

@@ -33,6 +33,7 @@ type Agent struct {
 	clients   map[string]*clientSession
 	computers map[string]*computer
 	journal   *journal
+	lock      *platform.Lock
 	busy      int
 	idle      time.Time
 }
@@ -58,6 +59,7 @@ func Run(ctx context.Context, paths config.Paths, ready io.Writer, log *slog.Log
 		return err
 	}
 	defer a.journal.close()
+	a.lock = lock
 	l, err := platform.Listen(paths.AgentSocket())
 	if err != nil {
 		return err
@@ -127,6 +129,7 @@ func (a *Agent) watch(ctx context.Context, end func()) {
 	linger := a.conf.Agent.Linger.Or(config.DefaultLinger)
 	t := time.NewTicker(max(min(linger/4, 5*time.Second), 20*time.Millisecond))
 	defer t.Stop()
+	fresh := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -134,10 +137,42 @@ func (a *Agent) watch(ctx context.Context, end func()) {
 		case <-t.C:
 		}
 		a.endQuiet()
-		if a.idleFor() > linger {
+		if a.idleFor() > linger || a.lock.Gone() {
 			end()
 			return
 		}
+		if time.Since(fresh) > max(linger, time.Second) {
+			a.refresh()
+			fresh = time.Now()
+		}
+	}
+}
+
+// refresh asks the hosts about what we believe to hold: a session that ended or
+// was taken must not keep the agent and its heartbeat alive.
+func (a *Agent) refresh() {
+	type held struct {
+		c        *clientSession
+		computer string
+	}
+	a.mu.Lock()
+	asks := map[held]bool{}
+	for _, c := range a.clients {
+		for _, e := range c.entries {
+			if e.attached {
+				asks[held{c, e.computer}] = true
+			}
+		}
+	}
+	a.mu.Unlock()
+	for h := range asks {
+		ctx, cancel := context.WithTimeout(a.ctx, 10*time.Second)
+		list, err := a.hostFor(h.c, h.computer).Sessions(ctx)
+		cancel()
+		if err != nil {
+			continue // silence is not the end of a session
+		}
+		a.merge(h.c, h.computer, list.Sessions, true)
 	}
 }
 

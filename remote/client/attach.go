@@ -46,7 +46,8 @@ type Drive struct {
 	Retrying    func(err error) // told once per outage, or nil
 	Resumed     func()          // told when an outage is over, or nil
 
-	input *inputSource
+	input       *inputSource
+	established bool // the peer has answered once
 }
 
 // Run delivers until everything asked for has arrived and is acknowledged. It
@@ -64,6 +65,7 @@ func (d *Drive) Run(ctx context.Context) error {
 	wait := firstRetry
 	for {
 		err := d.once(ctx, func() {
+			d.established = true
 			if !since.IsZero() && d.Resumed != nil {
 				d.Resumed()
 			}
@@ -102,7 +104,8 @@ func (d *Drive) once(ctx context.Context, established func()) error {
 	s, err := d.Client.Stream(ctx, d.Session, &d.Request)
 	if err != nil {
 		var e *api.Error
-		if errors.As(err, &e) && e.Code != api.CodeUnreachable || ctx.Err() != nil {
+		// A computer that never answered is an error; one that did is out of reach.
+		if errors.As(err, &e) && (e.Code != api.CodeUnreachable || !d.established) || ctx.Err() != nil {
 			return err
 		}
 		return &brokenError{err}

@@ -30,7 +30,8 @@ var bashDriver = &driver{
 // own message and code.
 //
 // trap keeps the EXIT action for the end of the command; the shell's own EXIT trap
-// is ours. ERR is wrapped, because the line that sources the script fails, too,
+// is ours, and returns to the command's streams if the shell left them before: then
+// standard output is what the shell was started with. ERR is wrapped, because the line that sources the script fails, too,
 // when the script does: there BASH_SOURCE is empty.
 const bashPrelude = `
 exit() {
@@ -106,7 +107,7 @@ __st() { \builtin return "$1"; }
 \builtin unset HISTFILE MAILCHECK TMOUT ENV BASH_ENV
 __p='@PROMPT@' __n=@NUMBER@ __rc= PROMPT_COMMAND='PS1=$__p' PS2= __f=${__f-} __dt=${__dt-}
 \builtin unset __ending __ux
-\builtin trap '__s=$? __xs=$- __ending=1; \builtin trap - ERR DEBUG; { \builtin set +e +x +v +u; __snap "$@"; } 2>/dev/null; __st "$__s"; \builtin eval "${__ux-}"' EXIT
+\builtin trap '__s=$? __xs=$- __ending=1; \builtin trap - ERR DEBUG; { \builtin set +e +x +v +u; __snap "$@"; } 2>/dev/null; [[ /proc/$$/fd/1 -ef /dev/null && -n ${__d-} ]] && \builtin exec 1<>"$__d.out" 2<>"$__d.err"; __st "$__s"; \builtin eval "${__ux-}"' EXIT
 PS1=$__p
 `
 

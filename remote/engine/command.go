@@ -218,6 +218,9 @@ func (c *command) execute() Result {
 			return c.lost(err)
 		}
 		c.warn(text)
+		for _, s := range c.streams {
+			s.discard()
+		}
 	}
 }
 

@@ -133,10 +133,15 @@ func (f *family) killAll(limit time.Duration) []process {
 	signalAll(polite, syscall.SIGHUP)
 	signalAll(polite, syscall.SIGTERM)
 	signalAll(polite, syscall.SIGCONT)
+	empty := 0
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		f.reap()
 		left := f.members()
-		if len(left) == 0 || time.Since(start) > limit {
+		f.reap()
+		// A child whose parent ends while we look is seen at neither place.
+		if empty++; len(left) > 0 {
+			empty = 0
+		}
+		if empty == 2 || time.Since(start) > limit {
 			return left
 		}
 		if time.Since(start) > patience {

@@ -249,3 +249,18 @@ func (sh *shell) look() posture {
 	}
 	return outside
 }
+
+// forking reports whether the shell, or a child that is still a copy of it, is on
+// its way to another program.
+func (sh *shell) forking(fresh []process) bool {
+	if s, ok := readStat(sh.pid); ok && s.state == 'R' {
+		return true
+	}
+	own, _ := os.Readlink("/proc/" + strconv.Itoa(sh.pid) + "/exe")
+	for _, p := range fresh {
+		if exe, err := os.Readlink("/proc/" + strconv.Itoa(p.pid) + "/exe"); err == nil && exe == own {
+			return true
+		}
+	}
+	return false
+}

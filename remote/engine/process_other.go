@@ -62,3 +62,5 @@ const (
 )
 
 func (sh *shell) look() posture { return busy }
+
+func (sh *shell) forking([]process) bool { return false }

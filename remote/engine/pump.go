@@ -127,6 +127,16 @@ func (p *pump) rest() error {
 	return err
 }
 
+// discard empties the pipe: no script has begun, and what is there is noise.
+func (p *pump) discard() {
+	b := make([]byte, 4096)
+	_ = p.raw.Control(func(fd uintptr) {
+		for n := 1; n > 0; {
+			n, _ = unix.Read(int(fd), b)
+		}
+	})
+}
+
 func (p *pump) once(read func(func(uintptr) bool) error, limit int) error {
 	_, err := p.take(read, limit)
 	return err

@@ -22,7 +22,8 @@ var shDriver = &driver{
 // exit and trap are special builtins, which no function can hide, so they are
 // caught by aliases. $$ is the same in a subshell; /proc/self tells them apart,
 // and where it is missing exit is left to the builtin: the shell is started again.
-// A bash that acts as sh can write down its functions and gets bash's snapshot.
+// The EXIT trap opens the command's streams for reading, too, since that never
+// waits: the command may be over. A bash that acts as sh can write down its functions and gets bash's snapshot.
 const shPrelude = `
 __me() {
   __pid=
@@ -112,7 +113,7 @@ alias exit='\__exit' trap='\__trap'
 \command unalias readonly 2>/dev/null
 __p='@PROMPT@' __n=@NUMBER@ __rc= PS2= __f=${__f-} __d=@DIR@/none
 \command unset __ending __ux
-__bye='__s=$? __xs=$- __ending=1; { \command set +e +x +v +u; __snap "$@"; } 2>/dev/null; case $__d in ?*) \command exec >|"$__d.out" 2>|"$__d.err" ;; esac; __st "$__s"; \command eval "${__ux-}"'
+__bye='__s=$? __xs=$- __ending=1; { \command set +e +x +v +u; __snap "$@"; } 2>/dev/null; case $__d in ?*) \command exec 1<>"$__d.out" 2<>"$__d.err" ;; esac; __st "$__s"; \command eval "${__ux-}"'
 \command trap "$__bye" EXIT
 PS1=$__p
 `

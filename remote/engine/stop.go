@@ -3,7 +3,9 @@
 package engine
 
 import (
+	"cmp"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,11 +16,12 @@ import (
 type ladder struct {
 	timer *time.Timer
 	rung  int
+	told  map[process]bool // have got the interrupt
 	since time.Time
 }
 
 func newLadder() *ladder {
-	return &ladder{timer: time.NewTimer(0), since: time.Now()}
+	return &ladder{timer: time.NewTimer(0), told: map[process]bool{}, since: time.Now()}
 }
 
 const (
@@ -26,6 +29,12 @@ const (
 	// beginPause bounds how long an interrupt waits for the script to begin: a
 	// shell that has not read its line yet would forget it.
 	beginPause = 100 * time.Millisecond
+	// birthPause bounds how long an interrupt waits for children that have not
+	// become their programs: they still have the shell's handlers and would lose
+	// it, and the shell would then go on with the next line.
+	birthPause = 40 * time.Millisecond
+	// secondPause is when processes are interrupted that were being born.
+	secondPause = 80 * time.Millisecond
 )
 
 // climb sends the next signals.
@@ -41,11 +50,18 @@ func (c *command) climb(sh *shell) {
 		return
 	}
 	fresh := c.fresh(sh)
+	if l.rung == 0 && len(l.told) == 0 && time.Since(l.since) < birthPause && sh.forking(fresh) {
+		l.timer.Reset(2 * time.Millisecond)
+		return
+	}
 	bash := isBash(c.rs.d, sh)
 	switch {
 	case l.rung == 0:
-		sh.signal(syscall.SIGINT)
-		signalAll(fresh, syscall.SIGINT)
+		c.interrupt(sh, fresh)
+		if time.Since(l.since) < secondPause {
+			l.timer.Reset(secondPause)
+			return
+		}
 	case l.rung == 1 && bash:
 		sh.signal(syscall.SIGHUP)
 	case l.rung == 1:
@@ -61,6 +77,27 @@ func (c *command) climb(sh *shell) {
 	signalAll(fresh, syscall.SIGCONT)
 	l.rung++
 	l.timer.Reset(rungPause)
+}
+
+// interrupt sends SIGINT to the shell, once, and to the processes that have not
+// got it. The newest are first: in a pipeline whose first part ended first, the
+// last one would end by itself, and the shell would not know of an interrupt.
+func (c *command) interrupt(sh *shell, fresh []process) {
+	l := c.ladder
+	if len(l.told) == 0 {
+		sh.signal(syscall.SIGINT)
+	}
+	l.told[process{pid: sh.pid}] = true
+	fresh = without(fresh, l.told)
+	slices.SortFunc(fresh, func(a, b process) int {
+		return cmp.Or(cmp.Compare(b.started, a.started), cmp.Compare(b.pid, a.pid))
+	})
+	signalAll(fresh, syscall.SIGINT)
+	for _, p := range fresh {
+		l.told[p] = true
+	}
+	sh.signal(syscall.SIGCONT)
+	signalAll(fresh, syscall.SIGCONT)
 }
 
 // fresh returns the processes that the command started.

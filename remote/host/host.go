@@ -42,6 +42,7 @@ type Host struct {
 	dir      *directory
 	leases   *leases
 	launcher *launcher
+	lock     *platform.Lock
 	env      func() []string // the owner's login environment
 	creating keyed           // one start per session id at a time
 
@@ -70,6 +71,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	h.lock = lock
 	return h.serve(ctx, cert)
 }
 
@@ -176,7 +178,7 @@ func (h *Host) watch(ctx context.Context, end func()) {
 			h.detachAll(ctx, agent)
 		}
 		h.dir.reap(h.o.Config.RetainOutput.Or(config.DefaultRetainOutput))
-		if h.o.Embedded && h.idleFor() > linger && h.dir.living() == 0 {
+		if h.lock.Gone() || h.o.Embedded && h.idleFor() > linger && h.dir.living() == 0 {
 			end()
 			return
 		}

@@ -38,6 +38,17 @@ func TakeLock(path string) (*Lock, error) {
 // Unlock gives the lock back.
 func (l *Lock) Unlock() error { return l.f.Close() }
 
+// Gone reports whether the lock's file was deleted or replaced: whoever comes
+// next takes another lock, so its holder has nothing left to guard.
+func (l *Lock) Gone() bool {
+	mine, err := l.f.Stat()
+	if err != nil {
+		return true
+	}
+	now, err := os.Stat(l.f.Name())
+	return errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(mine, now)
+}
+
 // LockHeld reports whether some process holds the lock of path, without ever
 // taking it: a question never makes a starting process fail. A missing file is
 // not held.

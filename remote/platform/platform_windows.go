@@ -37,6 +37,9 @@ func TakeLock(path string) (*Lock, error) {
 // Unlock gives the lock back.
 func (l *Lock) Unlock() error { return l.f.Close() }
 
+// Gone reports whether the lock's file was deleted; an open file cannot be.
+func (l *Lock) Gone() bool { return false }
+
 // LockHeld reports whether some process holds the lock of path.
 func LockHeld(path string) (bool, error) {
 	l, err := TakeLock(path)

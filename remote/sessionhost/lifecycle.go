@@ -90,6 +90,12 @@ func (s *Session) detachLocked(by string) {
 	s.info.DisconnectedOn = &now
 	s.idleFrom = platform.BootTime()
 	s.expiryLocked()
+	if by == api.DetachedByOutage {
+		// To the client this is part of the outage: it tries again, and gets the
+		// session back if nobody else holds it by then.
+		s.endStreamsLocked(nil)
+		return
+	}
 	s.endStreamsLocked(api.Errorf(api.CodeInterrupted, "the session was disconnected").WithID("SessionDisconnected"))
 }
 

@@ -28,6 +28,7 @@ type Session struct {
 	boot  *api.Bootstrap
 	log   *slog.Logger
 	lease time.Duration
+	lock  *platform.Lock
 
 	mu        sync.Mutex // guards what follows; taken before a spool's or queue's own lock
 	info      api.RunspaceInfo
@@ -66,6 +67,7 @@ func Run(ctx context.Context, in io.Reader, ready io.WriteCloser, log *slog.Logg
 	lock, err := platform.TakeLock(filepath.Join(s.dir, "lock"))
 	if err == nil {
 		defer lock.Unlock()
+		s.lock = lock
 		err = s.prepare(ctx)
 	}
 	if err != nil {
@@ -149,7 +151,11 @@ func (s *Session) serve(ctx context.Context) error {
 	s.watch(ctx, srv)
 	shut, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	return srv.Shutdown(shut)
+	err := srv.Shutdown(shut)
+	if s.rs != nil {
+		err = errors.Join(err, s.rs.Close())
+	}
+	return err
 }
 
 func (s *Session) serveOn(srv *http.Server, l net.Listener) {

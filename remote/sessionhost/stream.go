@@ -12,7 +12,6 @@ import (
 	"pss/remote/api"
 	"pss/remote/client"
 	"pss/remote/planted"
-	"pss/remote/spool"
 )
 
 // heartbeat is the longest silence on an attachment's connection.
@@ -72,20 +71,33 @@ func (s *Session) addStream(st *stream) error {
 			return err
 		}
 	}
-	if st.req.Pipeline != "" && s.findLocked(st.req.Pipeline) == nil {
+	named := s.findLocked(st.req.Pipeline)
+	if st.req.Pipeline != "" && named == nil {
 		return api.Errorf(api.CodePipelineNotFound, "session %s has no pipeline %s", s.info.Name, st.req.Pipeline)
 	}
 	for old := range s.streams {
 		switch {
 		case st.req.Stream != "" && old.req.Stream == st.req.Stream:
-			old.end(api.Errorf(api.CodeStaleEpoch, "the delivery was resumed on another connection"))
-		case old.req.Pipeline == st.req.Pipeline && !old.req.InputOnly && !st.req.InputOnly:
+			s.replaceLocked(old)
+		case !st.req.InputOnly && (named != nil && named.taker == old || st.req.Pipeline == "" && old.req.Pipeline == "" && !old.req.InputOnly):
 			return api.Errorf(api.CodeInvalidAvail, "the output of session %s is being received by another command", s.info.Name).
 				WithID("ReceivePSSessionCannotConnectSession").On(s.info.Name).Hint("end that command, or wait for it")
 		}
 	}
 	s.streams[st] = struct{}{}
 	return nil
+}
+
+// replaceLocked ends the broken connection of a delivery that was resumed on
+// another one, which takes its places at once.
+func (s *Session) replaceLocked(old *stream) {
+	for _, p := range s.pipelines {
+		p.feed.CompareAndSwap(old, nil)
+		if p.taker == old {
+			p.taker = nil
+		}
+	}
+	old.end(api.Errorf(api.CodeStaleEpoch, "the delivery was resumed on another connection"))
 }
 
 func (s *Session) removeStream(st *stream) {
@@ -116,8 +128,14 @@ func (s *Session) endStreamsLocked(reason *api.Error) {
 	}
 }
 
-// end makes the connection end with a fault; it does not wait.
-func (st *stream) end(reason *api.Error) { st.stop(reason) }
+// end makes the connection end, with a fault unless reason is nil; it does not wait.
+func (st *stream) end(reason *api.Error) {
+	if reason == nil {
+		st.stop(nil)
+		return
+	}
+	st.stop(reason)
+}
 
 // run serves the connection until the client has everything, or it breaks.
 func (st *stream) run(ctx context.Context) {
@@ -173,7 +191,8 @@ func (st *stream) plan() []*pipeline {
 		if named && p.input != nil && p.feed.Load() == nil && (st.req.Start != nil || st.req.InputOnly) {
 			st.feedLocked(p)
 		}
-		wanted := named || st.req.Pipeline == "" && (f.Unread() || f.Running() || st.req.Replay || st.resumes(p))
+		// What another command of this client delivers just now is not unread.
+		wanted := named || st.req.Pipeline == "" && p.taker == nil && (f.Unread() || f.Running() || st.req.Replay || st.resumes(p))
 		if wanted && !st.req.InputOnly {
 			p.taker = st
 			plan = append(plan, p)
@@ -322,115 +341,4 @@ func (st *stream) sendJSON(kind api.Kind, v any) error {
 		return err
 	}
 	return st.send(&api.Record{Kind: kind, Data: data, Time: time.Now()})
-}
-
-// receive takes what the client sends until it ends.
-func (st *stream) receive() {
-	frames := api.NewFrameReader(st.conn.Reader)
-	for {
-		rec, err := frames.Next()
-		if err != nil {
-			return
-		}
-		if err := st.handle(&rec); err != nil {
-			st.stop(api.AsError(err))
-			return
-		}
-	}
-}
-
-func (st *stream) handle(rec *api.Record) error {
-	switch rec.Kind {
-	case api.KindAck:
-		return st.ack(rec)
-	case api.KindInput, api.KindInputEnd:
-		return st.takeInput(rec)
-	case api.KindSignal:
-		if p := st.running(); p != nil {
-			p.stop()
-		}
-	case api.KindDone:
-		return st.finish()
-	}
-	return nil
-}
-
-func (st *stream) ack(rec *api.Record) error {
-	st.s.mu.Lock()
-	var p *pipeline
-	for _, q := range st.s.pipelines {
-		if q.facts.Number == rec.Pipeline || planted.On("ack-all-pipelines") {
-			p = q
-		}
-	}
-	st.s.mu.Unlock()
-	if p == nil {
-		return nil
-	}
-	if err := p.spool.Ack(rec.Seq); err != nil && !errors.Is(err, spool.ErrClosed) {
-		return api.Errorf(api.CodeInvalidArgument, "%v", err)
-	}
-	return nil
-}
-
-// finish is the client's word that it has everything: its acknowledgements are
-// saved before it is answered.
-func (st *stream) finish() error {
-	st.s.mu.Lock()
-	var err error
-	if st.s.info.Life != api.LifeClosed || st.s.info.Reason != "Removed" {
-		st.s.pruneLocked()
-		err = st.s.saveLocked()
-	}
-	st.s.mu.Unlock()
-	if err != nil {
-		st.s.log.Warn("facts not saved", "error", err)
-	}
-	err = st.send(&api.Record{Kind: api.KindAcked, Time: time.Now()})
-	st.once.Do(func() { close(st.final) })
-	return err
-}
-
-// running is the pipeline that the client's signals are for.
-func (st *stream) running() *pipeline {
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
-	if st.req.Pipeline != "" {
-		return st.s.findLocked(st.req.Pipeline)
-	}
-	return st.s.runningLocked()
-}
-
-func (st *stream) takeInput(rec *api.Record) error {
-	st.s.mu.Lock()
-	var p *pipeline
-	for _, q := range st.s.pipelines {
-		if q.feed.Load() == st {
-			p = q
-		}
-	}
-	st.s.mu.Unlock()
-	if p == nil {
-		return nil // the command has ended
-	}
-	if rec.Kind == api.KindInput {
-		err := p.input.put(rec.Seq, rec.Data)
-		if err == nil && st.req.InputOnly {
-			err = st.send(&api.Record{Kind: api.KindInputWindow, Pipeline: p.facts.Number, Seq: p.input.limit(), Time: time.Now()})
-		}
-		return err
-	}
-	if err := p.input.end(rec.Seq); err != nil {
-		return err
-	}
-	st.s.mu.Lock()
-	if p.facts.Running() {
-		p.facts.InputState = api.InputClosed
-	}
-	st.s.noteLocked()
-	st.s.mu.Unlock()
-	if st.req.InputOnly {
-		return st.send(&api.Record{Kind: api.KindDone, Time: time.Now()})
-	}
-	return nil
 }

@@ -31,6 +31,9 @@ func (s *Session) watch(ctx context.Context, srv *http.Server) {
 			return
 		case <-t.C:
 		}
+		if s.lock.Gone() {
+			return // somebody deleted the session's folder: nobody can reach it any more
+		}
 		s.keepSocket(srv)
 		if s.expired() {
 			s.expire()
@@ -105,9 +108,6 @@ func (s *Session) expired() bool {
 func (s *Session) keepSocket(srv *http.Server) {
 	if _, err := os.Lstat(s.socket()); !os.IsNotExist(err) {
 		return
-	}
-	if _, err := os.Stat(s.dir); err != nil {
-		return // the whole folder is gone or being removed
 	}
 	l, err := platform.Listen(s.socket())
 	if err != nil {

@@ -51,8 +51,8 @@ func (s *suite) testStop(t *testing.T) {
 			r.p.Stop()
 			o := r.wait()
 			require.Equal(t, api.OutcomeStopped, o.Outcome)
-			require.Equal(t, 130, o.ExitCode)
-			require.Equal(t, c.out, o.out)
+			require.Equal(t, c.out, o.out, "error output %q", o.err)
+			require.Equal(t, 130, o.ExitCode, "error output %q", o.err)
 			if c.keeps {
 				ss.prints("kept\n", "echo $v")
 			}

@@ -1,0 +1,266 @@
+//go:build testscript
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// home is one PSS_HOME. Its path is short, because sockets stand in it.
+type home struct {
+	dir  string
+	keep bool // sessions are the script's own concern: none may be left
+}
+
+// crashLog takes the standard error of a home's session hosts.
+const crashLog = "session-hosts.log"
+
+const quickClient = `[agent]
+linger = "1s"
+client_exit_grace = "1s"
+`
+
+const quickHost = `linger = "1s"
+lease = "3s"
+min_idle_timeout = "1s"
+`
+
+func newHome(parent string) (*home, error) {
+	dir, err := os.MkdirTemp(parent, "pss")
+	if err != nil {
+		return nil, err
+	}
+	h := &home{dir: dir}
+	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(quickClient), 0o600); err != nil {
+		return nil, err
+	}
+	return h, os.WriteFile(filepath.Join(dir, "host.toml"), []byte(quickHost), 0o600)
+}
+
+// staying are the files that a home keeps for good.
+var staying = regexp.MustCompile(`^(config\.toml|host\.toml|(agent|host)/(lock|log|id)|agent/(table\.ndjson|pins\.json)|host/(cert\.pem|token|` + crashLog + `))$`)
+
+// trouble is what no log of ours may hold.
+var trouble = regexp.MustCompile(`(?m)^WARNING: DATA RACE|^panic: |^fatal error: `)
+
+// end removes the home's sessions, waits until its processes have gone, and
+// returns what is wrong then. What does not go by itself is killed.
+func (h *home) end() (bad []string) {
+	if _, err := os.Stat(h.dir); err != nil {
+		return nil
+	}
+	bad = h.removeSessions()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		left := processesOf(h.dir)
+		if len(left) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			for pid, what := range left {
+				bad = append(bad, fmt.Sprintf("process %d: %s", pid, what))
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	for _, name := range filesOf(h.dir) {
+		if !staying.MatchString(name) {
+			bad = append(bad, "file "+name)
+		}
+	}
+	for _, name := range []string{"agent/log", "host/log", "host/" + crashLog} {
+		log, err := os.ReadFile(filepath.Join(h.dir, name))
+		if err == nil && trouble.Match(log) {
+			bad = append(bad, name+":\n"+string(log))
+		}
+	}
+	return bad
+}
+
+// removeSessions removes, by the host's own protocol, what the script left. A
+// session that is held by a client session needs force.
+func (h *home) removeSessions() (bad []string) {
+	names, err := os.ReadDir(filepath.Join(h.dir, "s"))
+	if err != nil || len(names) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
+	defer cancel()
+	for range 3 {
+		// The listing starts the host if it does not run.
+		cmd := exec.CommandContext(ctx, "pss", "get-pssession", "--computer-name", "localhost", "--output", "instance-id")
+		cmd.Env = append(os.Environ(), "PSS_HOME="+h.dir, "PSS_CLIENT_SESSION=end")
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			return []string{fmt.Sprintf("listing the sessions: %v %s", err, stderr.String())}
+		}
+		ids := strings.Fields(string(out))
+		if len(ids) == 0 {
+			return nil
+		}
+		bad = nil
+		for _, id := range ids {
+			r, err := request(h.dir, "", "DELETE", "/v1/sessions/"+id+"?force=true", nil)
+			if err != nil || r.StatusCode >= 300 && r.StatusCode != 404 {
+				bad = append(bad, fmt.Sprintf("session %s is not removed: %v", id, err))
+			}
+		}
+	}
+	return bad
+}
+
+// processesOf returns the processes of a home: those that have it in their
+// environment.
+func processesOf(dir string) map[int]string {
+	found := map[int]string{}
+	names, _ := filepath.Glob("/proc/[0-9]*/environ")
+	want := []byte("\x00PSS_HOME=" + dir + "\x00")
+	for _, name := range names {
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		env, err := os.ReadFile(name)
+		if err != nil || !bytes.Contains(append([]byte{0}, env...), want) {
+			continue
+		}
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		found[pid] = string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
+	}
+	return found
+}
+
+// filesOf returns everything below a home that is no folder.
+func filesOf(dir string) (names []string) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		rel, rerr := filepath.Rel(dir, path)
+		inSessions := strings.HasPrefix(rel, "s"+string(filepath.Separator))
+		if err == nil && rerr == nil && (!d.IsDir() || inSessions) {
+			names = append(names, rel)
+		}
+		return nil
+	})
+	return names
+}
+
+// cmdHome makes another PSS_HOME and keeps its name in a variable: home other
+// ends with it being checked like the first one.
+func cmdHome(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: home NAME [PARENT]")
+	}
+	parent := os.TempDir()
+	if len(args) == 2 {
+		parent = args[1]
+	}
+	h, err := newHome(parent)
+	ts.Check(err)
+	w := sceneOf(ts)
+	w.homes = append(w.homes, h)
+	ts.Setenv(args[0], h.dir)
+}
+
+// cmdTmpfs mounts a small file system: tmpfs NAME 8m
+func cmdTmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tmpfs NAME SIZE")
+	}
+	dir, err := os.MkdirTemp(os.TempDir(), "psd")
+	ts.Check(err)
+	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700,size="+args[1]))
+	w := sceneOf(ts)
+	w.unmount = append(w.unmount, dir)
+	ts.Setenv(args[0], dir)
+}
+
+func canMount() bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	dir, err := os.MkdirTemp(os.TempDir(), "psd")
+	if err != nil {
+		return false
+	}
+	if unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k") != nil {
+		os.Remove(dir)
+		return false
+	}
+	return unmount(dir) == nil
+}
+
+func unmount(dir string) error {
+	if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+		return err
+	}
+	return os.Remove(dir)
+}
+
+// cmdNone demands that within ten seconds no process of a home is left that
+// matches: none "$PSS_HOME" 'session-host|bash'
+func cmdNone(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: none HOME REGEXP")
+	}
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		var left []string
+		for pid, what := range processesOf(args[0]) {
+			if re.MatchString(what) {
+				left = append(left, fmt.Sprintf("%d: %s", pid, what))
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("still there:\n%s", strings.Join(left, "\n"))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// cmdFiles demands that a home holds nothing, within ten seconds, but the files
+// that stay and those that match: files "$PSS_HOME" '^(agent|host)/sock$'
+func cmdFiles(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: files HOME REGEXP")
+	}
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		var left []string
+		for _, name := range filesOf(args[0]) {
+			if !staying.MatchString(name) && !re.MatchString(name) {
+				left = append(left, name)
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("still there:\n%s", strings.Join(left, "\n"))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

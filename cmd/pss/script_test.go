@@ -1,0 +1,278 @@
+//go:build testscript
+
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// TestMain makes the test binary pss itself when it is called so. The daemons
+// that it starts call themselves pss too, so that every process of a script is
+// this binary, with the race detector if the tests have it.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) != "pss" {
+		flag.Parse()
+		// Scripts mostly wait: more of them than processors may run at once.
+		if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+			_ = f.Value.Set("6")
+		}
+	}
+	testscript.Main(m, map[string]func(){"pss": func() {
+		keepCrashes()
+		os.Exit(run(context.Background(), os.Args))
+	}})
+}
+
+// keepCrashes sends what a session host writes to its standard error to a file
+// that outlives its session: a data race or a panic there must not vanish with
+// the session's folder.
+func keepCrashes() {
+	home := os.Getenv("PSS_HOME")
+	if home == "" || len(os.Args) < 2 || os.Args[1] != "session-host" {
+		return
+	}
+	f, err := os.OpenFile(filepath.Join(home, "host", crashLog), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err == nil {
+		_ = unix.Dup3(int(f.Fd()), 2, 0)
+		f.Close()
+	}
+}
+
+// TestScripts runs every script below testdata/script: its folder is the verb
+// that it is about.
+func TestScripts(t *testing.T) {
+	folders := map[string]bool{}
+	err := filepath.WalkDir(filepath.Join(root, "testdata", "script"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) == ".txtar" {
+			folders[filepath.Dir(path)] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(folders) == 0 {
+		t.Fatal("no script found")
+	}
+	for dir := range folders {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			testscript.Run(t, testscript.Params{
+				Dir: dir, Setup: setup, Cmds: commands, Condition: condition,
+				RequireExplicitExec: true, RequireUniqueNames: true,
+			})
+		})
+	}
+}
+
+// sceneKey is where a script's scene stands among its values.
+type sceneKey struct{}
+
+// scene is what one script has outside of its folder.
+type scene struct {
+	t         testscript.T
+	work      string
+	homes     []*home
+	children  map[string]*child
+	holds     []func() // releases what is held until the end
+	terminals map[string]*terminal
+	unmount   []string
+}
+
+func sceneOf(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
+
+// setup gives a script a PSS_HOME of its own, with times that suit a test, and
+// an environment that depends on nothing of the caller's but PATH.
+func setup(env *testscript.Env) error {
+	w := &scene{t: env.T(), work: env.WorkDir, children: map[string]*child{}, terminals: map[string]*terminal{}}
+	h, err := newHome(os.TempDir())
+	if err != nil {
+		return err
+	}
+	w.homes = append(w.homes, h)
+	env.Values[sceneKey{}] = w
+	env.Vars = append(env.Vars, "PSS_HOME="+h.dir, "PSS_CLIENT_SESSION=one", "LC_ALL=C.UTF-8", "TZ=UTC", "UID="+strconv.Itoa(os.Geteuid()))
+	env.Defer(w.end)
+	return nil
+}
+
+// end stops what the script left running, and fails it for every process and
+// file that is left then.
+func (w *scene) end() {
+	for _, t := range w.terminals {
+		t.close()
+	}
+	for _, release := range w.holds {
+		release()
+	}
+	for _, c := range w.children {
+		c.stop()
+	}
+	var bad []string
+	for _, h := range w.homes {
+		bad = append(bad, h.end()...)
+	}
+	for _, dir := range w.unmount {
+		if err := unmount(dir); err != nil {
+			bad = append(bad, fmt.Sprintf("unmount %s: %v", dir, err))
+		}
+	}
+	for _, h := range w.homes {
+		os.RemoveAll(h.dir)
+	}
+	if len(bad) > 0 {
+		w.t.Fatal("left over:\n  " + strings.Join(bad, "\n  "))
+	}
+}
+
+// condition knows, beside testscript's own: [mount], whether a small file system
+// can be mounted, and [foreign], whether a folder can be given away.
+func condition(name string) (bool, error) {
+	switch name {
+	case "mount":
+		return canMount(), nil
+	case "foreign":
+		return os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
+}
+
+// stepTime bounds every single command of a script.
+const stepTime = 30 * time.Second
+
+// commands are the words of our scripts. None sleeps for a fixed time.
+var commands = map[string]func(*testscript.TestScript, bool, []string){
+	"code":      cmdCode,
+	"waitfor":   cmdWaitFor,
+	"var":       cmdVar,
+	"bg":        cmdBg,
+	"send":      cmdSend,
+	"eof":       cmdEOF,
+	"signal":    cmdSignal,
+	"await":     cmdAwait,
+	"home":      cmdHome,
+	"tmpfs":     cmdTmpfs,
+	"terminal":  cmdTerminal,
+	"type":      cmdType,
+	"screen":    cmdScreen,
+	"hangup":    cmdHangup,
+	"jsonfield": cmdJSONField,
+	"jsontypes": cmdJSONTypes,
+	"api":       cmdAPI,
+	"raw":       cmdRaw,
+	"none":      cmdNone,
+	"files":     cmdFiles,
+}
+
+// cmdCode runs a command and demands its exit code: code 3 pss …
+func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code CODE command…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := execute(ts, args[1:])
+	if got != want {
+		ts.Fatalf("%s: exit code %d, want %d", args[1], got, want)
+	}
+}
+
+// execute runs a command without standard input, passes its streams on and
+// returns its exit code.
+func execute(ts *testscript.TestScript, args []string) int {
+	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
+	defer cancel()
+	cmd := command(ctx, ts, args)
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		ts.Fatalf("%s took longer than %v", strings.Join(args, " "), stepTime)
+	}
+	if cmd.ProcessState == nil {
+		ts.Fatalf("%s: %v", args[0], err)
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+// command is a process in the script's environment.
+func command(ctx context.Context, ts *testscript.TestScript, args []string) *exec.Cmd {
+	path, err := exec.LookPath(args[0])
+	ts.Check(err)
+	cmd := exec.CommandContext(ctx, path, args[1:]...)
+	cmd.Args[0] = args[0]
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = environment(ts)
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// passed are the variables of a script that its processes get.
+var passed = []string{
+	"PATH", "HOME", "TMPDIR", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "LC_ALL", "TZ",
+}
+
+func environment(ts *testscript.TestScript) []string {
+	var env []string
+	for _, name := range passed {
+		if v := ts.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// cmdWaitFor repeats a command until its output matches: waitfor 5s 'Finished' pss gsn …
+func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 3 {
+		ts.Fatalf("usage: [!] waitfor TIMEOUT REGEXP command…")
+	}
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	want, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	end := time.Now().Add(limit)
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), stepTime)
+		out, _ := command(ctx, ts, args[2:]).CombinedOutput()
+		cancel()
+		if want.Match(out) != neg {
+			_, _ = ts.Stdout().Write(out)
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("after %v the output does not do as wanted:\n%s", limit, out)
+		}
+		time.Sleep(30 * time.Millisecond)
+	}
+}
+
+// cmdVar keeps a command's output, or a file's first line, in a variable:
+// var s pss new-pssession -o id
+func cmdVar(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: var NAME command…")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
+	defer cancel()
+	cmd := command(ctx, ts, args[1:])
+	cmd.Stderr = ts.Stderr()
+	out, err := cmd.Output()
+	if err != nil {
+		ts.Fatalf("%s: %v", strings.Join(args[1:], " "), err)
+	}
+	ts.Setenv(args[0], strings.TrimRight(string(out), "\n"))
+}

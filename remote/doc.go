@@ -1,0 +1,85 @@
+// Package remote holds no code: this page is the map.
+//
+// # Four processes
+//
+//	pss <cmdlet> ──unix──► pss agent ──TLS 1.3──► pss host ──unix──► pss session-host ── bash | sh
+//	  one command           one per user           one per computer     one per PSSession
+//
+// A cmdlet (package verbs) parses, asks the agent, prints and is gone. The agent
+// (remote/agent) plays the part of PowerShell's client process: Ids, connections,
+// attachments. The host (remote/host) is the endpoint of a computer. A session
+// host (remote/sessionhost) is one session: it owns the only state machine, the
+// engine (remote/engine) and the output (remote/spool). The words that they share
+// stand in remote/api, everything HTTP in remote/client, and what differs between
+// operating systems in remote/platform.
+//
+// # One protocol
+//
+// All hops speak HTTP/1.1 with JSON for control. An attachment is the request
+// POST /v1/sessions/{session}/stream with "Upgrade: pss-frames/1": from then on its
+// connection carries api.Record frames both ways: output, acknowledgements,
+// standard input, signals, heartbeats. They are the spool's own frames, with their
+// checksums, byte for byte the same on disk and on each wire; agent and host copy
+// them through unread. GET …/records gives the same records to scripts and curl.
+//
+// # One request, there and back
+//
+// pss invoke-command --session 1 'make' sends one request. The agent resolves Id 1
+// in the asker's client session, fills in the epoch that it holds and forwards.
+// The host authenticates, finds the session's folder and forwards. The session
+// host checks the epoch, writes the pipeline into its facts, gives the script to
+// the shell and switches the connection. What the shell prints is appended to the
+// pipeline's spool and read from there by the stream; the cmdlet writes it out and
+// acknowledges; at the end it says that it has everything, and the session host
+// saves that before it answers. Whatever dies on the way, the cmdlet asks again
+// with the same ids, behind the last record that it has.
+//
+// # Who knows what
+//
+//   - What a session is: its session host, on disk in its folder before anybody is
+//     told. State and Availability are derived for each asker by api.View.
+//   - Whether it lives: its lock. Silence is not death.
+//   - Who holds it: the attachment in its facts. Each attach makes a new epoch; a
+//     request with an older one is refused.
+//   - Whether the holder lives: the host's leases, fed by one heartbeat per agent
+//     and host. A session host whose host is gone waits the same time by itself.
+//   - What an Id means: the agent's journal.
+//
+// # How versions coexist
+//
+// The binary may be replaced while agents, hosts and session hosts of older builds
+// live on, for weeks; each keeps the code that it started with, because a role is
+// started from the open file of the one that starts it. So old and new meet on
+// every hop, in both directions, and the rules are:
+//
+//   - Fields, routes and record kinds are only added. A decoder skips fields that
+//     it does not know and fills absent ones with their zero value, which must
+//     mean what the older version did.
+//   - Agent and host pass on what they do not know: bodies and frames are copied,
+//     and every path below a session is forwarded to the session host, which
+//     alone decides whether it knows it.
+//   - A reader of records skips kinds that it does not know and still
+//     acknowledges them.
+//   - Every reply carries Pss-Version; a session host's version stands in its facts
+//     and is listed, so that nobody has to guess which code runs.
+//   - A number on a wire or disk is explicit and never reused. testdata/wire/v1 holds
+//     frozen samples, which every later version must read.
+//
+// The build tag pss_next makes a later version of this tree with an added field,
+// route and record kind; TestVersions runs both builds against each other in every
+// pairing of roles.
+//
+// # Decisions
+//
+//   - 2026-11: HTTP/1.1 only. An Upgrade is not possible over Go's HTTP/2, and
+//     HTTP/1.1 moved bulk output twice as fast.
+//   - 2026-11: own connections under net/http's requests instead of http.Transport
+//     (see remote/client).
+//   - 2026-11: a session's folder has a random short name, not its InstanceId: a
+//     prestarted session host gets its id later, and socket paths are short.
+//   - 2026-11: a dead session's output is served by a session host without an
+//     engine rather than by the host, so that one program alone reads and repairs
+//     spools.
+//   - 2026-11: the agent's table is an appended journal, not a file that is written
+//     anew: making a thousand sessions must not cost a thousand times a thousand.
+package remote
