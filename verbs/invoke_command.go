@@ -90,12 +90,14 @@ func readInvoke(in *input) (o invokeOptions, err error) {
 func readCommand(in *input) (api.Command, error) {
 	var cmd api.Command
 	forms := 0
+	if in.given("file-path") {
+		forms++
+	}
 	if in.given("script-block") {
 		forms++
 		cmd.Script = in.String("script-block")
 	}
-	if path := in.String("file-path"); path != "" {
-		forms++
+	if path := in.String("file-path"); path != "" && !in.given("script-block") && !in.dashes {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return cmd, usage("FileReadError", "the script file could not be read: %v", err)

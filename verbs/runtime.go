@@ -96,6 +96,10 @@ func (rt *Runtime) Agent() (*client.Client, error) {
 		if err := paths.Prepare(); err != nil {
 			return err
 		}
+		// The agent would go on without a file that it cannot read.
+		if _, err := paths.LoadClient(); err != nil {
+			return err
+		}
 		_, err := client.StartRole(ctx, paths.AgentLog(), "agent")
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -21,14 +22,14 @@ func TestKilledDaemonsLoseNothing(t *testing.T) {
 	w.must("new-pssession", "--name", name(0), "--output", "id")
 	w.must("new-pssession", "--name", "idle", "--output", "id")
 	w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", "over", "--script-block", "echo over; exit 9")
-	follower := w.start("invoke-command", "--name", name(0), "--script-block", numbered(w.home, 0, 17, "sleep 0.1"))
+	follower := w.start("invoke-command", "--name", name(0), "--script-block", numbered(w.home, 0, 17, "sleep 0.2"))
 	var wg sync.WaitGroup
 	for k := 1; k < n; k++ {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
 			r := w.pss("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", name(k),
-				"--script-block", numbered(w.home, k, 20+k, "sleep 0.2"))
+				"--script-block", numbered(w.home, k, 20+k, "sleep 0.4"))
 			if r.code != 0 {
 				t.Errorf("session %d: %s", k, r.err)
 			}
@@ -48,11 +49,13 @@ func TestKilledDaemonsLoseNothing(t *testing.T) {
 		}
 	}
 	progress()
+	t.Log(time.Now())
 	for round := range rounds(4) {
 		// A random moment: when some command has come some lines further.
 		k := rng.IntN(n)
 		to := count(w.home, k) + rng.IntN(20)
 		eventually(t, "a random moment", func() bool { return count(w.home, k) >= to })
+		t.Log(round, time.Now())
 		var victims []int
 		if round%4 != 0 {
 			victims = append(victims, w.host())
@@ -95,6 +98,7 @@ func TestKilledDaemonsLoseNothing(t *testing.T) {
 	require.Equal(t, 17, follower.wait(t), follower.errs.String())
 	checkNumbered(t, 0, follower.out.String(), withoutWarnings(follower.errs.String()))
 	require.Contains(t, follower.errs.String(), "the connection was restored")
+	t.Log(time.Now())
 	other := w.as("two")
 	for k := 1; k < n; k++ {
 		w.await(name(k), "Disconnected/None/Finished")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,8 +23,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pss/config"
 	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/platform"
 )
 
 // patience bounds every wait of these tests; they wait for states, never for time.
@@ -142,7 +144,7 @@ func (w *world) path(parts ...string) string {
 // command is a cmdlet that is not started yet, with no standard input.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, w.bin, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PSS_HOME=" + w.home, "PSS_CLIENT_SESSION=one"}, w.env...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PSS_HOME=" + w.home, "PSS_CLIENT_SESSION=one", "GORACE=atexit_sleep_ms=0"}, w.env...)
 	if f := os.Getenv("PSS_TEST_FAULT"); f != "" {
 		cmd.Env = append(cmd.Env, "PSS_TEST_FAULT="+f)
 	}
@@ -322,12 +324,11 @@ func kill(t *testing.T, pids ...int) {
 func (w *world) facts() map[string]folder {
 	w.t.Helper()
 	all := map[string]folder{}
-	files, err := filepath.Glob(w.path("s", "*", "facts.json"))
+	files, err := filepath.Glob(w.path("s", "*", api.FactsFile))
 	require.NoError(w.t, err)
 	for _, f := range files {
-		var info api.RunspaceInfo
-		if config.ReadJSON(f, &info) == nil {
-			all[info.Name] = folder{filepath.Dir(f), info}
+		if info, err := api.ReadFacts(f); err == nil {
+			all[info.Name] = folder{filepath.Dir(f), *info}
 		}
 	}
 	return all
@@ -354,12 +355,18 @@ func (w *world) close() {
 	for _, pid := range w.processes() {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
-	ids, _ := filepath.Glob(w.path("s", "*", "facts.json"))
-	if len(ids) > 0 {
-		for _, f := range w.facts() {
-			w.pss("get-pssession", "--computer-name", "localhost", "--output", "id") // gives it an Id here
-			w.pss("remove-pssession", "--computer-name", "localhost", "--instance-id", f.info.InstanceID, "--force")
+	for _, f := range w.facts() {
+		if f.info.Life != api.LifeOpen || !alive(f.info.Pid) {
+			kill(t, w.holders(f)...)
+			_ = os.RemoveAll(f.dir)
+			continue
 		}
+		cl := &client.Client{Dial: func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, filepath.Join(f.dir, "sock")) }}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		if err := cl.Remove(ctx, f.info.InstanceID, 0, true); err != nil {
+			t.Errorf("session %s was not removed: %v", f.info.Name, err)
+		}
+		cancel()
 	}
 	daemons := append(w.role("agent"), w.role("host")...)
 	for _, pid := range daemons {
@@ -379,6 +386,22 @@ func (w *world) close() {
 	if err := os.RemoveAll(w.home); err != nil {
 		t.Error(err)
 	}
+}
+
+// holders are the processes that a session without an engine may still have.
+func (w *world) holders(f folder) []int {
+	var pids []int
+	for _, pid := range w.processes() {
+		if pid == f.info.Pid || strings.HasPrefix(cwdOf(pid), f.dir) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func cwdOf(pid int) string {
+	dir, _ := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
+	return dir
 }
 
 // logs shows the daemons' logs of a failed test.

@@ -105,7 +105,7 @@ func (h *home) removeSessions() (bad []string) {
 	for range 3 {
 		// The listing starts the host if it does not run.
 		cmd := exec.CommandContext(ctx, "pss", "get-pssession", "--computer-name", "localhost", "--output", "instance-id")
-		cmd.Env = append(os.Environ(), "PSS_HOME="+h.dir, "PSS_CLIENT_SESSION=end")
+		cmd.Env = append(os.Environ(), "PSS_HOME="+h.dir, "PSS_CLIENT_SESSION=end", "PSS_OUTPUT=", "GORACE="+raceOptions)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		out, err := cmd.Output()

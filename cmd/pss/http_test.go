@@ -98,9 +98,9 @@ func cmdAPI(ts *testscript.TestScript, neg bool, args []string) {
 // that the connection was closed. With -hold it does not wait for an answer and
 // keeps the connection open until the script's end, N times over.
 //
-//	raw [-plain] [-max VERSION] [-hold N] TEXT     \r, \n and \0 are understood
+//	raw [-plain] [-tls1.2] [-hold N] [-pad N] TEXT   \r, \n and \0 are understood
 func cmdRaw(ts *testscript.TestScript, neg bool, args []string) {
-	conf, plain, hold := insecure(), false, 0
+	conf, plain, hold, pad := insecure(), false, 0, 0
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		switch args[0] {
 		case "-plain":
@@ -111,15 +111,19 @@ func cmdRaw(ts *testscript.TestScript, neg bool, args []string) {
 			n, err := strconv.Atoi(args[1])
 			ts.Check(err)
 			hold, args = n, args[1:]
+		case "-pad":
+			n, err := strconv.Atoi(args[1])
+			ts.Check(err)
+			pad, args = n, args[1:]
 		}
 		args = args[1:]
 	}
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: raw [-plain] [-tls1.2] [-hold N] TEXT")
+		ts.Fatalf("usage: raw [-plain] [-tls1.2] [-hold N] [-pad N] TEXT")
 	}
 	addr, err := hostAddress(ts.Getenv("PSS_HOME"))
 	ts.Check(err)
-	text := strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\0`, "\x00").Replace(args[0])
+	text := strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\0`, "\x00").Replace(args[0]) + strings.Repeat("x", pad)
 	for range max(hold, 1) {
 		c, err := net.DialTimeout("tcp", addr, stepTime)
 		ts.Check(err)

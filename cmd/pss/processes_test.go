@@ -89,6 +89,13 @@ func cmdSend(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
+// cmdFeed writes a file to a process, which must take all of it: feed NAME FILE
+func cmdFeed(ts *testscript.TestScript, _ bool, args []string) {
+	c := childOf(ts, args, 2)
+	_, err := io.WriteString(c.in, ts.ReadFile(args[1]))
+	ts.Check(err)
+}
+
 // cmdEOF ends a process's standard input: eof NAME
 func cmdEOF(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(childOf(ts, args, 1).in.Close())
@@ -158,12 +165,15 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	t.cmd.Env = append(env, "PS1=$ ", "TERM=dumb")
-	var err error
-	t.master, err = pty.StartWithSize(t.cmd, &pty.Winsize{Rows: 50, Cols: 200})
+	master, err := pty.StartWithSize(t.cmd, &pty.Winsize{Rows: 50, Cols: 200})
 	ts.Check(err)
-	read := make(chan struct{})
+	// The library has made it blocking, and no Close would end a Read.
+	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	ts.Check(err)
+	master.Close()
+	ts.Check(unix.SetNonblock(fd, true))
+	t.master = os.NewFile(uintptr(fd), "terminal")
 	go func() {
-		defer close(read)
 		buf := make([]byte, 4096)
 		for {
 			n, err := t.master.Read(buf)
@@ -242,5 +252,17 @@ func cmdHangup(ts *testscript.TestScript, _ bool, args []string) {
 	case <-time.After(5 * time.Second):
 		ts.Fatalf("the shell of terminal %s outlives it", args[0])
 	}
+	delete(sceneOf(ts).terminals, args[0])
+}
+
+// cmdWaitEnded waits until a terminal's shell has ended: waitended A
+func cmdWaitEnded(ts *testscript.TestScript, _ bool, args []string) {
+	t := terminalOf(ts, args, 1)
+	select {
+	case <-t.done:
+	case <-time.After(5 * time.Second):
+		ts.Fatalf("the shell of terminal %s still runs", args[0])
+	}
+	t.close()
 	delete(sceneOf(ts).terminals, args[0])
 }

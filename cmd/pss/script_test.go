@@ -37,6 +37,10 @@ func TestMain(m *testing.M) {
 	}})
 }
 
+// raceOptions make a data race the exit code of the cmdlet that has it, and take
+// away the second for which every process of a race build sleeps in the end.
+const raceOptions = "atexit_sleep_ms=0 exitcode=66"
+
 // keepCrashes sends what a session host writes to its standard error to a file
 // that outlives its session: a data race or a panic there must not vanish with
 // the session's folder.
@@ -105,7 +109,8 @@ func setup(env *testscript.Env) error {
 	}
 	w.homes = append(w.homes, h)
 	env.Values[sceneKey{}] = w
-	env.Vars = append(env.Vars, "PSS_HOME="+h.dir, "PSS_CLIENT_SESSION=one", "LC_ALL=C.UTF-8", "TZ=UTC", "UID="+strconv.Itoa(os.Geteuid()))
+	env.Vars = append(env.Vars, "PSS_HOME="+h.dir, "PSS_CLIENT_SESSION=one", "LC_ALL=C.UTF-8", "TZ=UTC",
+		"GORACE="+raceOptions, "UID="+strconv.Itoa(os.Geteuid()))
 	env.Defer(w.end)
 	return nil
 }
@@ -157,6 +162,7 @@ const stepTime = 30 * time.Second
 // commands are the words of our scripts. None sleeps for a fixed time.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"code":      cmdCode,
+	"appears":   cmdAppears,
 	"waitfor":   cmdWaitFor,
 	"var":       cmdVar,
 	"bg":        cmdBg,
@@ -170,6 +176,8 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"type":      cmdType,
 	"screen":    cmdScreen,
 	"hangup":    cmdHangup,
+	"waitended": cmdWaitEnded,
+	"feed":      cmdFeed,
 	"jsonfield": cmdJSONField,
 	"jsontypes": cmdJSONTypes,
 	"api":       cmdAPI,
@@ -178,16 +186,16 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"files":     cmdFiles,
 }
 
-// cmdCode runs a command and demands its exit code: code 3 pss …
+// cmdCode runs a command and demands its exit code, or any other: code 3 pss …
 func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: code CODE command…")
+	if len(args) < 2 {
+		ts.Fatalf("usage: [!] code CODE command…")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	got := execute(ts, args[1:])
-	if got != want {
-		ts.Fatalf("%s: exit code %d, want %d", args[1], got, want)
+	if got == want == neg {
+		ts.Fatalf("%s: exit code %d", args[1], got)
 	}
 }
 
@@ -222,7 +230,7 @@ func command(ctx context.Context, ts *testscript.TestScript, args []string) *exe
 
 // passed are the variables of a script that its processes get.
 var passed = []string{
-	"PATH", "HOME", "TMPDIR", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "LC_ALL", "TZ",
+	"PATH", "HOME", "TMPDIR", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "LC_ALL", "TZ", "GORACE",
 }
 
 func environment(ts *testscript.TestScript) []string {
@@ -260,7 +268,23 @@ func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdVar keeps a command's output, or a file's first line, in a variable:
+// cmdAppears waits until files exist: appears first second
+func cmdAppears(ts *testscript.TestScript, neg bool, args []string) {
+	end := time.Now().Add(stepTime)
+	for _, name := range args {
+		for {
+			if _, err := os.Stat(ts.MkAbs(name)); (err == nil) != neg {
+				break
+			}
+			if time.Now().After(end) {
+				ts.Fatalf("%s: not as wanted after %v", name, stepTime)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// cmdVar keeps a command's output in a variable:
 // var s pss new-pssession -o id
 func cmdVar(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {

@@ -34,6 +34,7 @@ type Agent struct {
 	computers map[string]*computer
 	journal   *journal
 	lock      *platform.Lock
+	server    *http.Server
 	busy      int
 	idle      time.Time
 }
@@ -64,7 +65,12 @@ func Run(ctx context.Context, paths config.Paths, ready io.Writer, log *slog.Log
 	if err != nil {
 		return err
 	}
-	defer os.Remove(paths.AgentSocket())
+	defer func() {
+		// Not another agent's, if the folder was made anew.
+		if !lock.Gone() {
+			os.Remove(paths.AgentSocket())
+		}
+	}()
 	srv := client.NewServer(a.handler())
 	srv.IdleTimeout = time.Second // a cmdlet keeps no connection
 	srv.ConnContext = a.identify
@@ -72,7 +78,7 @@ func Run(ctx context.Context, paths config.Paths, ready io.Writer, log *slog.Log
 	fmt.Fprintln(ready, "ready")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a.ctx = ctx
+	a.ctx, a.server = ctx, srv
 	go a.resume()
 	go a.watch(ctx, cancel)
 	go func() {
@@ -141,11 +147,26 @@ func (a *Agent) watch(ctx context.Context, end func()) {
 			end()
 			return
 		}
+		a.keepSocket()
 		if time.Since(fresh) > max(linger, time.Second) {
 			a.refresh()
 			fresh = time.Now()
 		}
 	}
+}
+
+// keepSocket makes the socket again if somebody deleted it.
+func (a *Agent) keepSocket() {
+	path := a.paths.AgentSocket()
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	l, err := platform.Listen(path)
+	if err != nil {
+		a.log.Warn("socket not made again", "error", err)
+		return
+	}
+	go a.server.Serve(l)
 }
 
 // refresh asks the hosts about what we believe to hold: a session that ended or
@@ -167,12 +188,13 @@ func (a *Agent) refresh() {
 	a.mu.Unlock()
 	for h := range asks {
 		ctx, cancel := context.WithTimeout(a.ctx, 10*time.Second)
+		asked := time.Now()
 		list, err := a.hostFor(h.c, h.computer).Sessions(ctx)
 		cancel()
 		if err != nil {
 			continue // silence is not the end of a session
 		}
-		a.merge(h.c, h.computer, list.Sessions, true)
+		a.merge(h.c, h.computer, list.Sessions, true, asked)
 	}
 }
 

@@ -39,6 +39,9 @@ type entry struct {
 	temporary bool   // of Invoke-Command -ComputerName, while that cmdlet lives
 	owner     int    // pid of that cmdlet
 	ownerFrom uint64 // and its start time
+
+	making bool      // its creation is under way
+	asked  time.Time // when we last asked the host for it alone: no earlier listing knows better
 }
 
 func newClientSession(key string) *clientSession {

@@ -62,7 +62,7 @@ func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
 	cl := k.pool[c.key]
 	if cl == nil {
 		cl = &client.Client{
-			Dial: k.connect, Token: k.token, Host: "pss-host", KeepWarm: true,
+			Dial: k.connect, Token: k.token, Host: "pss-host",
 			Header: http.Header{api.HeaderClient: {a.clientID(c)}},
 		}
 		k.pool[c.key] = cl
@@ -121,7 +121,12 @@ func waitInfo(ctx context.Context, paths config.Paths) (config.HostInfo, error) 
 		var info config.HostInfo
 		err := config.ReadJSON(paths.HostInfo(), &info)
 		if err == nil {
-			return info, nil
+			// A killed host's file may still lie there while the next one starts.
+			st, serr := platform.StatProcess(info.Pid)
+			if !errors.Is(serr, os.ErrNotExist) && st.State != 'Z' {
+				return info, nil
+			}
+			err = fmt.Errorf("process %d, which it names, has ended", info.Pid)
 		}
 		select {
 		case <-ctx.Done():

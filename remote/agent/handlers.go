@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"pss/remote/api"
@@ -76,6 +77,7 @@ func (a *Agent) target(r *http.Request, c *clientSession) (*entry, *client.Clien
 func (a *Agent) shown(c *clientSession, e *entry, s *api.Session) *api.Session {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	e.making, e.asked = false, time.Now()
 	if e.learn(s) {
 		a.record(change{Client: c.key, Entry: e.saved()})
 	}
@@ -112,7 +114,7 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 	e := c.entries[id.String()]
 	if e == nil {
 		e = c.newEntry(id.String(), req.ComputerName)
-		e.temporary, e.mine = req.Temporary, !req.Temporary
+		e.temporary, e.mine, e.making = req.Temporary, !req.Temporary, true
 		e.owner, e.ownerFrom = p.PID, p.start
 		if req.Name == "" {
 			c.nextName++

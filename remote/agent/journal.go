@@ -39,7 +39,10 @@ func (e *entry) saved() *savedEntry {
 }
 
 func (s *savedEntry) entry() *entry {
-	return &entry{s.ID, s.Instance, s.Computer, s.Name, s.Conf, s.Mine, s.Attached, s.Epoch, s.Temporary, s.Owner, s.OwnerFrom}
+	return &entry{
+		id: s.ID, instance: s.Instance, computer: s.Computer, name: s.Name, conf: s.Conf, mine: s.Mine,
+		attached: s.Attached, epoch: s.Epoch, temporary: s.Temporary, owner: s.Owner, ownerFrom: s.OwnerFrom,
+	}
 }
 
 // journal is the agent's table on disk: changes are appended, so that a thousand

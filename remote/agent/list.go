@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"pss/remote/api"
 )
@@ -21,6 +22,7 @@ func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSess
 		computers = a.computersOf(c)
 	}
 	list := &api.SessionList{Version: api.Version, Sessions: []api.Session{}}
+	asked := time.Now()
 	for i, res := range a.ask(r.Context(), c, computers) {
 		if res.err != nil {
 			e := api.AsError(res.err)
@@ -34,7 +36,7 @@ func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSess
 			continue
 		}
 		list.Errors = append(list.Errors, res.list.Errors...)
-		list.Sessions = append(list.Sessions, a.merge(c, computers[i], res.list.Sessions, local)...)
+		list.Sessions = append(list.Sessions, a.merge(c, computers[i], res.list.Sessions, local, asked)...)
 	}
 	return list, nil
 }
@@ -79,8 +81,9 @@ func (a *Agent) computersOf(c *clientSession) []string {
 }
 
 // merge gives the sessions of one computer their Ids and forgets those that are
-// gone. In a local listing only the client session's own remain.
-func (a *Agent) merge(c *clientSession, name string, sessions []api.Session, local bool) []api.Session {
+// gone. In a local listing only the client session's own remain. What became of a
+// session after asked, when the listing was asked for, the listing does not know.
+func (a *Agent) merge(c *clientSession, name string, sessions []api.Session, local bool, asked time.Time) []api.Session {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	there := map[string]bool{}
@@ -95,14 +98,14 @@ func (a *Agent) merge(c *clientSession, name string, sessions []api.Session, loc
 		if e == nil {
 			e = c.newEntry(s.Runspace.InstanceID, name)
 		}
-		if e.learn(&s) {
+		if e.asked.Before(asked) && e.learn(&s) {
 			changes = append(changes, change{Client: c.key, Entry: e.saved()})
 		}
 		s.ID, s.ComputerName = e.id, e.computer
 		out = append(out, s)
 	}
 	for id, e := range c.entries {
-		if !there[id] && strings.EqualFold(e.computer, name) {
+		if !there[id] && strings.EqualFold(e.computer, name) && !e.making && e.asked.Before(asked) {
 			delete(c.entries, id)
 			changes = append(changes, change{Client: c.key, Entry: e.saved(), Gone: true})
 		}

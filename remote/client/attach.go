@@ -18,6 +18,8 @@ const (
 	ackDelay = 50 * time.Millisecond
 	// finalAckTimeout bounds the wait for the answer to the last acknowledgement.
 	finalAckTimeout = 10 * time.Second
+	// leaveTimeout is the same for a delivery that a person has cut short.
+	leaveTimeout = 2 * time.Second
 	firstRetry      = 20 * time.Millisecond
 	maxRetry        = time.Second
 )
@@ -111,14 +113,15 @@ func (d *Drive) once(ctx context.Context, established func()) error {
 		return &brokenError{err}
 	}
 	defer s.Close()
-	defer context.AfterFunc(ctx, func() { s.Close() })()
+	defer context.AfterFunc(ctx, func() { s.SetDeadline(time.Unix(1, 0)) })()
 	link := &link{
-		s: s, drive: d, quiet: 45 * time.Second, quit: make(chan struct{}),
+		ctx: ctx, s: s, drive: d, quiet: 45 * time.Second, quit: make(chan struct{}),
 		pending: map[uint32]uint64{}, flushed: map[uint32]uint64{}, acked: map[uint32]uint64{},
 	}
 	defer link.stop()
 	err = link.run(established)
 	if ctx.Err() != nil {
+		link.leave()
 		return ctx.Err()
 	}
 	return err
@@ -126,6 +129,7 @@ func (d *Drive) once(ctx context.Context, established func()) error {
 
 // link is one connection of a Drive.
 type link struct {
+	ctx   context.Context // of the delivery
 	s     *Stream
 	drive *Drive
 	quiet time.Duration // silence after which the peer counts as lost
@@ -152,6 +156,9 @@ func (l *link) run(established func()) error {
 			}
 		}
 		l.s.SetReadDeadline(time.Now().Add(l.quiet))
+		if err := l.ctx.Err(); err != nil {
+			return err // asked for behind the deadline, so that none outlives the end of ctx
+		}
 		rec, err := frames.Next()
 		if err != nil {
 			return &brokenError{fmt.Errorf("read: %w", err)}
@@ -197,7 +204,7 @@ func (l *link) handle(rec api.Record, established func()) (done bool, err error)
 		if err := l.flush(true); err != nil {
 			return false, err
 		}
-		return true, l.finish()
+		return true, l.finish(finalAckTimeout)
 	default:
 		if rec.Seq <= l.drive.Request.After[rec.Pipeline] && rec.Seq > 0 {
 			return false, nil // delivered before the connection broke
@@ -264,18 +271,19 @@ func (l *link) ackLocked() {
 }
 
 // finish sends the last acknowledgement of every pipeline and waits until it is kept.
-func (l *link) finish() error {
+func (l *link) finish(timeout time.Duration) error {
 	l.mu.Lock()
 	for p, seq := range l.drive.Request.After {
 		l.flushed[p] = seq
 	}
 	l.ackLocked()
 	err := api.WriteFrame(l.s, &api.Record{Kind: api.KindDone, Time: time.Now()})
+	l.closed = true // nothing may follow, no input either: the connection goes on to other uses
 	l.mu.Unlock()
 	if err != nil {
 		return &brokenError{err}
 	}
-	l.s.SetReadDeadline(time.Now().Add(finalAckTimeout))
+	l.s.SetReadDeadline(time.Now().Add(timeout))
 	frames := api.NewFrameReader(l.s.Reader)
 	for {
 		rec, err := frames.Next()
@@ -286,6 +294,16 @@ func (l *link) finish() error {
 			return nil
 		}
 	}
+}
+
+// leave ends a delivery that was cut short: what the consumer has is acknowledged,
+// so that whoever takes the session up next does not get it again.
+func (l *link) leave() {
+	if l.drive.Consumer.Flush() != nil {
+		return
+	}
+	l.s.SetDeadline(time.Now().Add(leaveTimeout))
+	_ = l.finish(leaveTimeout) // what fails here is at worst shown twice
 }
 
 // send writes one record; used by the input.

@@ -36,8 +36,6 @@ type Client struct {
 	Dial   Dialer
 	Header http.Header // added to every request
 	Host   string      // of the Host header; "pss" when empty
-	// KeepWarm dials the next connection as soon as an attachment has taken one.
-	KeepWarm bool
 	// Token returns what authenticates each request, or is nil.
 	Token func() (string, error)
 
@@ -121,9 +119,6 @@ func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
 		return nil, replyError(resp, data)
 	}
 	release()
-	if c.KeepWarm {
-		go c.Warm(context.WithoutCancel(ctx))
-	}
 	return &Stream{Conn: cn.Conn, Reader: cn.br}, nil
 }
 
@@ -266,23 +261,6 @@ func (c *Client) keep(cn *conn) {
 		return
 	}
 	c.idle = append(c.idle, cn)
-}
-
-// Warm makes sure that a connection is ready, so that the next request does not
-// pay for a handshake.
-func (c *Client) Warm(ctx context.Context) error {
-	c.mu.Lock()
-	ready := len(c.idle) > 0
-	c.mu.Unlock()
-	if ready {
-		return nil
-	}
-	nc, err := c.Dial(ctx)
-	if err != nil {
-		return err
-	}
-	c.keep(&conn{Conn: nc, br: bufio.NewReaderSize(nc, 4096)})
-	return nil
 }
 
 // CloseIdle closes the kept connections.

@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"slices"
@@ -42,7 +41,6 @@ func benchmarkScript(b *testing.B, name, script string) {
 	slices.Sort(times)
 	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
-	_ = bytes.MinRead
 }
 
 func BenchmarkTrue(b *testing.B) {

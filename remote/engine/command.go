@@ -380,3 +380,15 @@ func (c *command) wait(sh *shell, number string) ending {
 		}
 	}
 }
+
+// Quiet reports whether no stream of the command is open any more.
+func (c *command) Quiet() bool {
+	c.rs.mu.Lock()
+	defer c.rs.mu.Unlock()
+	for p := range c.rs.live {
+		if p.c == c {
+			return false
+		}
+	}
+	return true
+}

@@ -81,6 +81,9 @@ type Pipeline interface {
 	Stop()
 	// Done is closed after Sink.End returned.
 	Done() <-chan struct{}
+	// Quiet reports, after Done, whether nothing is left that could write to the
+	// command's output: Sink.Late will not be called again.
+	Quiet() bool
 }
 
 // Result says how a command ended.

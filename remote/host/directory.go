@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"pss/config"
 	"pss/remote/api"
 	"pss/remote/client"
 	"pss/remote/platform"
@@ -53,12 +52,12 @@ func openDirectory(root string, log *slog.Logger) (*directory, error) {
 	}
 	for _, n := range names {
 		dir := filepath.Join(root, n.Name())
-		var info api.RunspaceInfo
 		if strings.HasPrefix(n.Name(), ".gone-") {
 			os.RemoveAll(dir)
 			continue
 		}
-		if err := config.ReadJSON(filepath.Join(dir, "facts.json"), &info); err != nil {
+		info, err := api.ReadFacts(filepath.Join(dir, api.FactsFile))
+		if err != nil {
 			d.sweep(dir)
 			continue
 		}
@@ -184,18 +183,18 @@ func (e *entry) facts() (*api.RunspaceInfo, error) {
 
 // read returns the facts file, from memory when it cannot have changed.
 func (e *entry) read() (*api.RunspaceInfo, error) {
-	path := filepath.Join(e.dir, "facts.json")
+	path := filepath.Join(e.dir, api.FactsFile)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	if e.cached != nil && os.SameFile(st, e.stamp) && st.ModTime().Equal(e.stamp.ModTime()) && st.Size() == e.stamp.Size() {
+	if e.cached != nil && st.ModTime().Equal(e.stamp.ModTime()) && st.Size() == e.stamp.Size() {
 		return e.cached, nil
 	}
-	info := &api.RunspaceInfo{}
-	if err := config.ReadJSON(path, info); err != nil {
+	info, err := api.ReadFacts(path)
+	if err != nil {
 		return nil, fmt.Errorf("facts of session %s: %w", e.id, err)
 	}
 	e.cached = nil

@@ -67,6 +67,10 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer lock.Unlock()
+	// What a killed host left there names a port that nobody serves.
+	if err := os.Remove(o.Paths.HostInfo()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	h, cert, err := newHost(ctx, o)
 	if err != nil {
 		return err
@@ -122,12 +126,17 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 	}
 	h.server = client.NewServer(h.handler())
 	h.server.ErrorLog = slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)
-	tl := client.ListenTLS(client.LimitListener(l, limit), cert)
+	tl := client.NewRecycler(client.ListenTLS(client.LimitListener(l, limit), cert))
+	h.server.BaseContext = func(net.Listener) context.Context { return tl.Context(ctx) }
 	if err := h.announce(l.Addr().(*net.TCPAddr), cert); err != nil {
 		l.Close()
 		return err
 	}
-	defer os.Remove(h.o.Paths.HostInfo())
+	defer func() {
+		if !h.lock.Gone() {
+			os.Remove(h.o.Paths.HostInfo())
+		}
+	}()
 	defer h.launcher.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -10,9 +10,6 @@ import (
 	"pss/remote/api"
 )
 
-// FactsFile is the name of the facts in a session's folder.
-const FactsFile = "facts.json"
-
 // snapshot returns a copy of the facts with the pipelines' live numbers.
 func (s *Session) snapshot() api.RunspaceInfo {
 	s.mu.Lock()
@@ -34,17 +31,15 @@ func (s *Session) snapshotLocked() api.RunspaceInfo {
 func (s *Session) saveLocked() error {
 	info := s.snapshotLocked()
 	info.Changed = time.Now()
-	data, err := json.Marshal(&info)
-	if err != nil {
-		return err
-	}
 	s.dirty = true
-	// One fixed name for the new file: there is one writer, under the mutex.
-	path := filepath.Join(s.dir, FactsFile)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		return diskError(err)
+	if s.factsFile == nil {
+		w, err := api.OpenFacts(filepath.Join(s.dir, api.FactsFile))
+		if err != nil {
+			return diskError(err)
+		}
+		s.factsFile = w
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := s.factsFile.Write(&info); err != nil {
 		return diskError(err)
 	}
 	s.dirty = false
@@ -57,4 +52,19 @@ func (s *Session) noteLocked() {
 	if err := s.saveLocked(); err != nil {
 		s.log.Warn("facts not saved", "error", err)
 	}
+}
+
+// introduce writes the facts once more as plain JSON, for people and tools: who
+// this process is does not change.
+func (s *Session) introduce() error {
+	info := s.snapshotLocked()
+	data, err := json.MarshalIndent(&info, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.dir, "facts.json")
+	if err := os.WriteFile(path+".new", append(data, '\n'), 0o600); err != nil {
+		return diskError(err)
+	}
+	return diskError(os.Rename(path+".new", path))
 }

@@ -27,6 +27,9 @@ func (s *Session) open(info *api.RunspaceInfo, first *api.Attachment) error {
 	} else {
 		s.detachLocked(api.DetachedByClient)
 	}
+	if err := s.introduce(); err != nil {
+		return err
+	}
 	return s.saveLocked()
 }
 

@@ -23,6 +23,9 @@ import (
 // kept for a replay.
 const keepFinished = 8
 
+// keepUsed is how many folders of pipelines that are over wait for the next one.
+const keepUsed = 2
+
 // pipeline is one command of the session. Its fields are guarded by the
 // session's mutex, except spool and input, which guard themselves.
 type pipeline struct {
@@ -86,7 +89,14 @@ func (s *Session) createLocked(id, digest string, cmd *api.Command) (*pipeline, 
 		return nil, diskError(err)
 	}
 	var err error
-	if p.spool, err = spool.Create(dir, s.spoolOptions(p)); err != nil {
+	if n := len(s.used); n > 0 {
+		old := s.used[n-1]
+		s.used = s.used[:n-1]
+		p.spool, err = spool.CreateFrom(dir, old, s.spoolOptions(p))
+	} else {
+		p.spool, err = spool.Create(dir, s.spoolOptions(p))
+	}
+	if err != nil {
 		return nil, diskError(err)
 	}
 	if cmd.Input != api.InputModeNone {
@@ -276,7 +286,6 @@ func (p *pipeline) finishLocked(end *api.PipelineEnd) {
 		p.facts.InputState = api.InputClosed
 	}
 	p.appendEnd(end)
-	p.live = nil
 }
 
 // appendEnd closes the spool with its end. If even that finds no room, the facts
@@ -317,23 +326,42 @@ func (s *Session) syncLocked() {
 func (s *Session) pruneLocked() {
 	finished := 0
 	for _, p := range s.pipelines {
-		if st := p.spool.Stats(); !p.facts.Running() && st.Acked >= st.Last {
+		if p.overLocked() {
 			finished++
 		}
 	}
 	kept := s.pipelines[:0]
 	for _, p := range s.pipelines {
-		st := p.spool.Stats()
-		if finished > keepFinished && !p.facts.Running() && st.Acked >= st.Last && p.taker == nil {
+		if finished > keepFinished && p.overLocked() {
 			finished--
 			p.spool.Close()
-			go func(dir string) { _ = spool.Remove(dir) }(s.pipelineDir(p.facts.Number))
+			s.letGoLocked(s.pipelineDir(p.facts.Number))
 			continue
 		}
 		kept = append(kept, p)
 	}
 	clear(s.pipelines[len(kept):])
 	s.pipelines = kept
+}
+
+// overLocked reports whether nothing of the pipeline is wanted any more: it has
+// ended, all is received, and no background child can add to it.
+func (p *pipeline) overLocked() bool {
+	st := p.spool.Stats()
+	return !p.facts.Running() && p.taker == nil && st.Acked >= st.Last && (p.live == nil || p.live.Quiet())
+}
+
+// letGoLocked keeps a spool's folder for the next pipeline, or deletes it.
+func (s *Session) letGoLocked(dir string) {
+	if len(s.used) < keepUsed {
+		s.used = append(s.used, dir)
+		return
+	}
+	go func() {
+		if err := spool.Remove(dir); err != nil {
+			s.log.Warn("pipeline folder remains", "error", err)
+		}
+	}()
 }
 
 func digestOf(cmd *api.Command) string {
@@ -378,10 +406,10 @@ func firstLine(s string) string {
 // diskError names what a full disk means for the caller.
 func diskError(err error) error {
 	var e *api.Error
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && e.Code != api.CodeDiskFull {
 		return e
 	}
-	if platform.DiskFull(err) {
+	if e != nil || platform.DiskFull(err) {
 		return api.Errorf(api.CodeDiskFull, "the host's disk is full: %v", err).
 			Hint("make room on the host, or remove sessions whose output is not needed (pss remove-pssession); what was spooled can be received")
 	}

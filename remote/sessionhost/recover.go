@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"encoding/json"
-
 	"pss/remote/api"
 	"pss/remote/platform"
 	"pss/remote/spool"
@@ -17,26 +15,22 @@ import (
 // recover takes over the folder of a session whose process is gone: it repairs
 // the spools, turns the facts to what is true now and serves what is left.
 func (s *Session) recover() error {
-	data, err := os.ReadFile(filepath.Join(s.dir, FactsFile))
+	info, err := api.ReadFacts(filepath.Join(s.dir, api.FactsFile))
 	if err != nil {
-		return err
-	}
-	var info api.RunspaceInfo
-	if err := json.Unmarshal(data, &info); err != nil {
 		return fmt.Errorf("facts of a dead session: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pipelines := info.Pipelines
 	info.Pipelines = nil
-	s.info, s.idleSince = info, time.Now()
+	s.info, s.idleSince = *info, time.Now()
 	for _, f := range pipelines {
 		if err := s.reopenLocked(f); err != nil {
 			return err
 		}
 	}
 	if s.info.Life == api.LifeOpen {
-		s.loseLocked(LostReason(&info))
+		s.loseLocked(LostReason(info))
 	}
 	s.info.Version, s.info.Pid, s.info.BootID = api.Version, os.Getpid(), platform.BootID()
 	return s.saveLocked()

@@ -35,11 +35,13 @@ type Session struct {
 	rs        engine.Runspace // nil without an engine
 	pipelines []*pipeline     // by number
 	next      uint32          // the number of the newest pipeline
+	used      []string        // folders of spools that the next pipelines reuse
 	streams   map[*stream]struct{}
 	idleFrom  time.Duration // platform.BootTime of the last detach
 	hostLost  time.Duration // platform.BootTime since when the host is gone; 0: it is there
 	dirty     bool          // facts changed and a write is due
-	idleSince time.Time     // of a session without an engine: when its last stream ended
+	factsFile *api.FactsWriter
+	idleSince time.Time // of a session without an engine: when its last stream ended
 
 	listener net.Listener
 	quit     chan struct{} // closed when the process shall end
@@ -143,7 +145,12 @@ func (s *Session) socket() string { return filepath.Join(s.dir, "sock") }
 // serve answers requests until the session is over.
 func (s *Session) serve(ctx context.Context) error {
 	srv := client.NewServer(s.handler())
-	srv.BaseContext = func(net.Listener) context.Context { return ctx }
+	srv.BaseContext = func(l net.Listener) context.Context {
+		if r, ok := l.(*client.Recycler); ok {
+			return r.Context(ctx)
+		}
+		return ctx
+	}
 	go s.serveOn(srv, s.listener)
 	if s.rs != nil {
 		go s.watchEngine()
@@ -159,7 +166,7 @@ func (s *Session) serve(ctx context.Context) error {
 }
 
 func (s *Session) serveOn(srv *http.Server, l net.Listener) {
-	if err := srv.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+	if err := srv.Serve(client.NewRecycler(l)); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		s.log.Warn("listener ended", "error", err)
 	}
 }

@@ -25,9 +25,13 @@ type stream struct {
 	stop context.CancelCauseFunc
 
 	mu    sync.Mutex    // guards writing to conn
+	last  bool          // the last frame is out: nothing may follow it
 	final chan struct{} // closed when the client has said that it has everything
 	once  sync.Once
 }
+
+// smallBuffer is enough for most commands; only one that prints much gets more.
+const smallBuffer = 8 << 10
 
 var streamBuffers = sync.Pool{New: func() any { b := make([]byte, 512<<10); return &b }}
 
@@ -57,8 +61,11 @@ func (s *Session) handleStream(w http.ResponseWriter, r *http.Request) (any, err
 		return nil, err
 	}
 	st.conn = conn
-	defer conn.Close()
-	st.run(ctx)
+	if st.run(ctx) {
+		client.Recycle(r, conn)
+	} else {
+		conn.Close()
+	}
 	return nil, nil
 }
 
@@ -137,21 +144,27 @@ func (st *stream) end(reason *api.Error) {
 	st.stop(reason)
 }
 
-// run serves the connection until the client has everything, or it breaks.
-func (st *stream) run(ctx context.Context) {
+// run serves the connection until the client has everything (true), or it breaks.
+func (st *stream) run(ctx context.Context) (clean bool) {
 	// A client that does not read must not hold up whoever ends its attachment.
-	defer context.AfterFunc(ctx, func() { st.conn.SetWriteDeadline(time.Now().Add(time.Second)) })()
+	keepWaiting := context.AfterFunc(ctx, func() { st.conn.SetWriteDeadline(time.Now().Add(time.Second)) })
+	defer keepWaiting()
 	plan := st.plan()
 	if err := st.hello(plan); err != nil {
-		return
+		return false
 	}
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)
-		st.receive()
-		st.stop(nil)
+		if !st.receive() {
+			st.stop(nil)
+		}
 	}()
-	go st.beats(ctx)
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		st.beats(ctx)
+	}()
 	if err := st.deliver(ctx, plan); err != nil && ctx.Err() == nil {
 		st.s.log.Warn("delivery ended", "error", err)
 	}
@@ -159,8 +172,20 @@ func (st *stream) run(ctx context.Context) {
 	if errors.As(context.Cause(ctx), &fault) {
 		_ = st.sendJSON(api.KindFault, fault)
 	}
+	select {
+	case <-st.final:
+		clean = keepWaiting()
+	default:
+	}
+	if clean {
+		st.stop(nil)
+		<-reading
+		<-beating
+		return true
+	}
 	st.conn.Close()
 	<-reading
+	return false
 }
 
 // beats sends a heartbeat whenever the pace says so.
@@ -293,10 +318,9 @@ func (st *stream) deliverOne(ctx context.Context, p *pipeline) error {
 	}
 	after = max(after, st.req.After[p.facts.Number])
 	rd := p.spool.NewReader(after)
-	buf := streamBuffers.Get().(*[]byte)
-	defer streamBuffers.Put(buf)
+	buf := make([]byte, smallBuffer)
 	for {
-		frames, err := rd.Next(ctx, *buf)
+		frames, err := rd.Next(ctx, buf)
 		if errors.Is(err, io.EOF) {
 			return st.missingEnd(p)
 		}
@@ -305,6 +329,11 @@ func (st *stream) deliverOne(ctx context.Context, p *pipeline) error {
 		}
 		if err := st.write(frames); err != nil {
 			return err
+		}
+		if len(frames) > smallBuffer/2 && len(buf) == smallBuffer {
+			large := streamBuffers.Get().(*[]byte)
+			defer streamBuffers.Put(large)
+			buf = *large
 		}
 	}
 }
@@ -327,6 +356,13 @@ func (st *stream) missingEnd(p *pipeline) error {
 func (st *stream) write(frames []byte) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	return st.writeLocked(frames)
+}
+
+func (st *stream) writeLocked(frames []byte) error {
+	if st.last {
+		return io.ErrClosedPipe
+	}
 	_, err := st.conn.Write(frames)
 	return err
 }

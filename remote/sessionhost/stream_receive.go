@@ -9,17 +9,21 @@ import (
 	"pss/remote/spool"
 )
 
-// receive takes what the client sends until it ends.
-func (st *stream) receive() {
+// receive takes what the client sends until it ends, and reports whether that was
+// the client's last word (KindDone).
+func (st *stream) receive() (done bool) {
 	frames := api.NewFrameReader(st.conn.Reader)
 	for {
 		rec, err := frames.Next()
 		if err != nil {
-			return
+			return false
 		}
 		if err := st.handle(&rec); err != nil {
 			st.stop(api.AsError(err))
-			return
+			return false
+		}
+		if rec.Kind == api.KindDone {
+			return true // nothing follows on this connection but another request
 		}
 	}
 }
@@ -71,7 +75,10 @@ func (st *stream) finish() error {
 	if err != nil {
 		st.s.log.Warn("facts not saved", "error", err)
 	}
-	err = st.send(&api.Record{Kind: api.KindAcked, Time: time.Now()})
+	st.mu.Lock()
+	err = st.writeLocked(api.AppendFrame(nil, &api.Record{Kind: api.KindAcked, Time: time.Now()}))
+	st.last = true
+	st.mu.Unlock()
 	st.once.Do(func() { close(st.final) })
 	return err
 }

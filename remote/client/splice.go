@@ -1,0 +1,112 @@
+package client
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+
+	"pss/remote/api"
+)
+
+// copyBuffer is one frame of the usual size and its header.
+const copyBuffer = 256<<10 + 4096
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
+
+// Splice copies an attachment both ways until it ends, passing an end on. It
+// returns true if both sides said their last frame: then neither connection holds
+// anything more, and both may carry the next request. Otherwise both are closed.
+//
+// down is the client's side, up the session host's.
+func Splice(down, up *Stream) (clean bool) {
+	fromClient := make(chan bool, 1)
+	oneWay := func(dst, src *Stream, last api.Kind) bool {
+		clean, err := copyFrames(dst, src, last)
+		switch {
+		case clean:
+		case err != nil:
+			down.Close()
+			up.Close()
+		case dst.CloseWrite() != nil:
+			dst.Close()
+		}
+		return clean
+	}
+	go func() { fromClient <- oneWay(up, down, api.KindDone) }()
+	clean = oneWay(down, up, api.KindAcked)
+	clean = <-fromClient && clean
+	if !clean {
+		down.Close()
+		up.Close()
+	}
+	return clean
+}
+
+// copyFrames copies until the last frame of this direction has passed (true), or
+// src ends (false), with a large buffer only while much data flows. It looks at
+// the headers alone.
+func copyFrames(dst, src *Stream, last api.Kind) (clean bool, err error) {
+	buf := make([]byte, 4096)
+	scan := frameScanner{last: last}
+	for large := false; ; {
+		n, err := src.Read(buf)
+		if n > 0 {
+			end := scan.pass(buf[:n])
+			if _, werr := dst.Write(buf[:n]); werr != nil {
+				return false, werr
+			}
+			if end {
+				return true, nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if n == len(buf) && !large {
+			pooled := buffers.Get().(*[]byte)
+			defer buffers.Put(pooled)
+			buf, large = *pooled, true
+		}
+	}
+}
+
+// frameScanner finds the end of the last frame in a stream that it sees in pieces.
+type frameScanner struct {
+	last api.Kind
+	head [api.FrameHeaderSize]byte
+	have int // bytes of head
+	skip int // bytes of data still to pass
+}
+
+// pass reports whether b ends with the last frame.
+func (f *frameScanner) pass(b []byte) bool {
+	for len(b) > 0 {
+		if f.skip > 0 {
+			n := min(f.skip, len(b))
+			f.skip -= n
+			b = b[n:]
+			if f.skip == 0 && f.isLast() {
+				return len(b) == 0
+			}
+			continue
+		}
+		n := copy(f.head[f.have:], b)
+		f.have += n
+		b = b[n:]
+		if f.have < len(f.head) {
+			return false
+		}
+		f.have = 0
+		f.skip = int(binary.LittleEndian.Uint32(f.head[4:]))
+		if f.skip == 0 && f.isLast() {
+			return len(b) == 0
+		}
+	}
+	return false
+}
+
+func (f *frameScanner) isLast() bool { return api.Kind(f.head[8]) == f.last }
