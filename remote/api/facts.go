@@ -64,7 +64,7 @@ func (w *FactsWriter) Write(info *RunspaceInfo) error {
 	binary.LittleEndian.PutUint32(b[4:], uint32(len(data)))
 	binary.LittleEndian.PutUint64(b[8:], next)
 	b = append(b, data...)
-	binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli))
+	binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli()))
 	if _, err := w.f.WriteAt(b, int64(next%2)*factsSlot); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func slotData(f io.ReaderAt, i int, head []byte) []byte {
 	if _, err := f.ReadAt(data, int64(i)*factsSlot+factsHeader); err != nil {
 		return nil
 	}
-	crc := crc32.Update(crc32.Checksum(head[4:], castagnoli), castagnoli, data)
+	crc := crc32.Update(crc32.Checksum(head[4:], castagnoli()), castagnoli(), data)
 	if crc != binary.LittleEndian.Uint32(head) {
 		return nil
 	}

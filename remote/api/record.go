@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -97,7 +98,8 @@ var ErrShortFrame = errors.New("frame is incomplete")
 // ErrCorruptFrame says that the bytes are no frame, or fail their checksum.
 var ErrCorruptFrame = errors.New("frame is corrupt")
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is made on first use: a cmdlet that moves no frames starts without.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 // PutFrameHeader writes the header of rec, whose Data must not exceed
 // MaxFrameData, into h[:FrameHeaderSize]; h followed by rec.Data is the frame.
@@ -111,8 +113,9 @@ func PutFrameHeader(h []byte, rec *Record) {
 	binary.LittleEndian.PutUint32(h[12:], rec.Pipeline)
 	binary.LittleEndian.PutUint64(h[16:], rec.Seq)
 	binary.LittleEndian.PutUint64(h[24:], uint64(rec.Time.UnixNano()))
-	crc := crc32.Update(0, castagnoli, h[4:FrameHeaderSize])
-	binary.LittleEndian.PutUint32(h, crc32.Update(crc, castagnoli, rec.Data))
+	table := castagnoli()
+	crc := crc32.Update(0, table, h[4:FrameHeaderSize])
+	binary.LittleEndian.PutUint32(h, crc32.Update(crc, table, rec.Data))
 }
 
 // AppendFrame appends rec's frame to dst.
@@ -145,7 +148,7 @@ func ParseFrame(b []byte) (rec Record, n int, err error) {
 	if len(b) < n {
 		return Record{}, 0, ErrShortFrame
 	}
-	if crc32.Checksum(b[4:n], castagnoli) != binary.LittleEndian.Uint32(b) {
+	if crc32.Checksum(b[4:n], castagnoli()) != binary.LittleEndian.Uint32(b) {
 		return Record{}, 0, fmt.Errorf("%w: checksum", ErrCorruptFrame)
 	}
 	return Record{

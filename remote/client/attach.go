@@ -20,8 +20,8 @@ const (
 	finalAckTimeout = 10 * time.Second
 	// leaveTimeout is the same for a delivery that a person has cut short.
 	leaveTimeout = 2 * time.Second
-	firstRetry      = 20 * time.Millisecond
-	maxRetry        = time.Second
+	firstRetry   = 20 * time.Millisecond
+	maxRetry     = time.Second
 )
 
 // Consumer takes what an attachment delivers.

@@ -100,7 +100,9 @@ func firstFolder(paths ...string) string {
 }
 
 // defines matches scripts that may define functions, which a snapshot of sh lacks.
-var defines = regexp.MustCompile(`\(\s*\)|(^|[\s;&|])(\.|eval)\s`)
+var defines = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\(\s*\)|(^|[\s;&|])(\.|eval)\s`)
+})
 
 // Invoke starts a command.
 func (rs *runspace) Invoke(c Command, sink Sink) (Pipeline, error) {
@@ -128,7 +130,7 @@ func (rs *runspace) Invoke(c Command, sink Sink) (Pipeline, error) {
 		rs.keep = nil
 	}
 	rs.cur = p
-	rs.lossy = rs.lossy || defines.MatchString(c.Script)
+	rs.lossy = rs.lossy || defines().MatchString(c.Script)
 	for _, pu := range p.streams {
 		rs.live[pu] = true
 		rs.pumps.Add(1)
@@ -292,7 +294,7 @@ func (rs *runspace) removeFiles() {
 		return
 	}
 	for _, n := range names {
-		if ours.MatchString(filepath.Base(n)) {
+		if ours().MatchString(filepath.Base(n)) {
 			if err := os.Remove(n); err != nil && !errors.Is(err, os.ErrNotExist) {
 				rs.log.Warn("engine file stays", "error", err)
 			}
@@ -300,7 +302,9 @@ func (rs *runspace) removeFiles() {
 	}
 }
 
-var ours = regexp.MustCompile(`^(prelude|mark|bash|names|snapshot|snapshot\.new|\d+\.(sh|call|began|out|err|in))$`)
+var ours = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(prelude|mark|bash|names|snapshot|snapshot\.new|\d+\.(sh|call|began|out|err|in))$`)
+})
 
 // globQuote keeps Glob from seeing patterns in a path.
 func globQuote(s string) string {

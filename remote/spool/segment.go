@@ -33,7 +33,8 @@ const (
 // indexStep is the distance in bytes between two marks of a segment's index.
 const indexStep = 64 << 10
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is made on first use: a process without a spool starts without.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 // errHeader says that a file does not start with a valid segment header.
 var errHeader = errors.New("no valid segment header")
@@ -88,7 +89,7 @@ func (h *segmentHeader) encode() []byte {
 	binary.LittleEndian.PutUint64(b[24:], h.first)
 	binary.LittleEndian.PutUint64(b[32:], uint64(h.cum))
 	copy(b[40:40+maxSessionID], h.session)
-	binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:headerCopySize], castagnoli))
+	binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:headerCopySize], castagnoli()))
 	copy(b[headerCopySize:], b[:headerCopySize])
 	return b
 }
@@ -98,7 +99,7 @@ func decodeHeader(b []byte) (segmentHeader, error) {
 	for ; len(b) >= headerCopySize; b = b[headerCopySize:] {
 		c := b[:headerCopySize]
 		id := binary.LittleEndian.Uint32(c[20:])
-		if crc32.Checksum(c[4:], castagnoli) != binary.LittleEndian.Uint32(c) ||
+		if crc32.Checksum(c[4:], castagnoli()) != binary.LittleEndian.Uint32(c) ||
 			string(c[8:16]) != segmentMagic || id > maxSessionID ||
 			binary.LittleEndian.Uint32(c[4:]) != segmentVersion {
 			continue

@@ -52,7 +52,7 @@ func encodeSlot(session string, counter uint64, p positions) []byte {
 	}
 	binary.LittleEndian.PutUint32(b[100:], uint32(len(session)))
 	copy(b[104:104+maxSessionID], session)
-	binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli))
+	binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli()))
 	return b
 }
 
@@ -63,7 +63,7 @@ func decodeSlot(b []byte, session string) (counter uint64, p positions, ok bool)
 	}
 	b = b[:slotSize]
 	id := binary.LittleEndian.Uint32(b[100:])
-	if crc32.Checksum(b[4:], castagnoli) != binary.LittleEndian.Uint32(b) ||
+	if crc32.Checksum(b[4:], castagnoli()) != binary.LittleEndian.Uint32(b) ||
 		binary.LittleEndian.Uint32(b[4:]) != stateVersion ||
 		id > maxSessionID || string(b[104:104+id]) != session {
 		return 0, p, false

@@ -1,0 +1,466 @@
+//go:build linux
+
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/platform"
+)
+
+// receiveUntil receives as NDJSON and kills the receiver once it has written
+// about limit bytes. It returns everything that the receiver wrote.
+func receiveUntil(w *world, limit int, args ...string) string {
+	t := w.t
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	cmd := w.command(ctx, append([]string{"receive-pssession", "--output", "ndjson"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	require.NoError(t, cmd.Start())
+	var got bytes.Buffer
+	n, err := io.CopyN(&got, out, int64(limit))
+	require.NoError(t, err, "ended after %d bytes: %s", n, errs.String())
+	require.NoError(t, cmd.Process.Kill())
+	_, err = io.Copy(&got, out)
+	require.NoError(t, err)
+	require.Error(t, cmd.Wait())
+	return got.String()
+}
+
+// A receiver that is killed in the middle of 100 MB, again and again, costs
+// nothing: the next one goes on from the last acknowledged record.
+func TestKilledReceiverOf100MB(t *testing.T) {
+	rng := random(t)
+	w := newWorld(t, thisPSS, nil)
+	const last = 12_700_000 // lines: about 100 MB
+	// A start offset makes all lines equally long: 10000000 … 22700000.
+	size := (last + 1) * 9
+	script := fmt.Sprintf("seq 10000000 %d; exit 7", 10_000_000+last)
+	w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", "big", "--script-block", script)
+	c := newCollector(t)
+	on := []string{"--computer-name", "localhost", "--name", "big"}
+	for i := range rounds(4) {
+		limit := size/20 + rng.IntN(size/10)
+		recs, end := records(t, receiveUntil(w, limit, on...))
+		require.Nil(t, end)
+		require.NotEmpty(t, recs)
+		if i > 0 {
+			require.Greater(t, recs[0].Seq, uint64(1), "goes on, does not begin again")
+		}
+		repeated := c.take(recs)
+		// What is shown twice is bounded by what a client acknowledges at once.
+		var bytes int
+		for _, r := range recs[:repeated] {
+			bytes += len(r.Data)
+		}
+		require.Less(t, bytes, 8<<20, "round %d", i)
+		require.Less(t, c.text["Output"].Len(), size)
+	}
+	r := w.pss(append([]string{"receive-pssession", "--output", "ndjson"}, on...)...)
+	require.Equal(t, 7, r.code, r.err)
+	recs, end := records(t, r.out)
+	c.take(recs)
+	require.NotNil(t, end)
+	require.Equal(t, 7, *end.ExitCode)
+	require.Equal(t, 1, c.ends)
+	got := c.text["Output"].String()
+	require.Len(t, got, size)
+	for i := 0; i <= last; i++ {
+		if line := got[i*9 : i*9+9]; line != fmt.Sprintf("%d\n", 10_000_000+i) {
+			require.Failf(t, "wrong line", "%d: %q", i, line)
+		}
+	}
+	// Received again it prints nothing and returns its code again; --replay prints
+	// what is still kept, to its end.
+	r = w.pss(append([]string{"receive-pssession"}, on...)...)
+	require.Equal(t, result{"", "", 7}, r)
+	r = w.pss(append([]string{"receive-pssession", "--replay"}, on...)...)
+	require.Equal(t, 7, r.code)
+	require.True(t, strings.HasSuffix(got, r.out))
+	require.Greater(t, len(r.out), 32<<20)
+}
+
+// A pipeline that nobody has read neither holds up nor is acknowledged by a
+// later one that is read live, and each has its own position.
+func TestUnreadPipelineStaysUnread(t *testing.T) {
+	w := newWorld(t, racePSS, map[string]string{"host.toml": "output_buffer_size = 1000000\n"})
+	w.must("new-pssession", "--name", "s", "--output", "id")
+	// The first is read to its end: its position is far ahead of the next ones'.
+	require.Equal(t, strings.Repeat("line\n", 300), w.pss("invoke-command", "--name", "s", "--script-block",
+		`for i in {1..300}; do echo line; sleep 0.001; done`).out)
+	// The second loses its client, and runs to its end unread.
+	r := w.start("invoke-command", "--name", "s", "--output", "ndjson", "--script-block", `
+		echo begin; until [ -e `+w.home+`/go ]; do sleep 0.05; done
+		for i in {1..20000}; do printf '%040d\n' $i; done; exit 11`)
+	eventually(t, "output", func() bool { return strings.Contains(r.out.String(), "begin") })
+	kill(t, r.cmd.Process.Pid)
+	<-r.done
+	c := newCollector(t)
+	recs, _ := records(t, r.out.String())
+	c.take(recs)
+	require.NoError(t, os.WriteFile(w.path("go"), nil, 0o600))
+	w.await("s", "Opened/Available/Finished")
+	unread := w.session("s").UnreadRecords
+	require.Greater(t, unread, uint64(1))
+	// The third is read live, and is larger than the buffer.
+	live := w.pss("invoke-command", "--name", "s", "--script-block", "seq 1 300000; exit 12")
+	require.Equal(t, 12, live.code, live.err)
+	require.Equal(t, fmt.Sprintln(300000), live.out[strings.LastIndex(strings.TrimSuffix(live.out, "\n"), "\n")+1:])
+	require.Equal(t, unread, w.session("s").UnreadRecords)
+	require.Equal(t, "Finished", w.session("s").CommandState)
+	got := w.pss("receive-pssession", "--name", "s", "--output", "ndjson")
+	require.Equal(t, 11, got.code, got.err)
+	recs, _ = records(t, got.out)
+	c.take(recs)
+	var want strings.Builder
+	want.WriteString("begin\n")
+	for i := 1; i <= 20000; i++ {
+		fmt.Fprintf(&want, "%040d\n", i)
+	}
+	require.True(t, want.String() == c.text["Output"].String(), "the unread pipeline is complete")
+	require.Equal(t, []uint32{2}, pipelinesOf(recs), "the third was not delivered again")
+	require.Zero(t, w.session("s").UnreadRecords)
+}
+
+func pipelinesOf(recs []record) (list []uint32) {
+	for _, r := range recs {
+		if len(list) == 0 || list[len(list)-1] != r.Pipeline {
+			list = append(list, r.Pipeline)
+		}
+	}
+	return list
+}
+
+// A cmdlet that is killed with output taken but not yet written out has not
+// acknowledged it: its reader gets the rest from the next receive.
+func TestUnwrittenOutputIsNotAcknowledged(t *testing.T) {
+	w := newWorld(t, thisPSS, nil)
+	w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", "s",
+		"--script-block", "seq 100000 400000; exit 5")
+	w.await("s", "Disconnected/None/Finished")
+	// Nobody reads the pipe: what does not fit in it is never written.
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := w.command(ctx, "receive-pssession", "--computer-name", "localhost", "--name", "s")
+	r, pw, err := os.Pipe()
+	require.NoError(t, err)
+	cmd.Stdout = pw
+	require.NoError(t, cmd.Start())
+	pw.Close()
+	var f folder
+	eventually(t, "the receiver takes the output", func() bool {
+		f = w.facts()["s"]
+		return f.info.Attached != nil
+	})
+	eventually(t, "the pipe is full", func() bool { return pipeFull(r) })
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	head, err := io.ReadAll(r)
+	require.NoError(t, err)
+	r.Close()
+	rest := w.pss("receive-pssession", "--name", "s")
+	require.Equal(t, 5, rest.code, rest.err)
+	var want strings.Builder
+	for i := 100000; i <= 400000; i++ {
+		fmt.Fprintln(&want, i)
+	}
+	require.True(t, strings.HasPrefix(want.String(), string(head)))
+	at := strings.Index(want.String(), rest.out)
+	require.GreaterOrEqual(t, at, 0)
+	require.True(t, strings.HasSuffix(want.String(), rest.out))
+	require.LessOrEqual(t, at, len(head), "nothing is missing between the two")
+}
+
+// A start that is repeated, as a retry after a broken connection is, runs the
+// command once; the same id with another command is refused.
+func TestRepeatedStartRunsOnce(t *testing.T) {
+	w := newWorld(t, racePSS, nil)
+	w.must("new-pssession", "--name", "s", "--output", "id")
+	f := w.facts()["s"]
+	sh := sessionHost(f, f.info.Attached.Client)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req := &api.StreamRequest{
+		Stream: uuid.NewString(), Epoch: f.info.Epoch, Pipeline: uuid.NewString(),
+		Start: &api.Command{Script: "echo once >> " + w.path("runs") + "; echo out"},
+	}
+	for range 3 {
+		s, err := sh.Stream(ctx, f.info.InstanceID, req)
+		require.NoError(t, err)
+		frames := api.NewFrameReader(s.Reader)
+		for kind := api.Kind(0); kind != api.KindDone; {
+			rec, err := frames.Next()
+			require.NoError(t, err)
+			kind = rec.Kind
+		}
+		s.Close()
+	}
+	b, err := os.ReadFile(w.path("runs"))
+	require.NoError(t, err)
+	require.Equal(t, "once\n", string(b))
+	req.Start = &api.Command{Script: "echo twice >> " + w.path("runs")}
+	_, err = sh.Stream(ctx, f.info.InstanceID, req)
+	require.True(t, api.IsCode(err, api.CodeConflict), "%v", err)
+	req.Pipeline = uuid.NewString()
+	req.Start = &api.Command{Script: "echo later"}
+	s, err := sh.Stream(ctx, f.info.InstanceID, req)
+	require.NoError(t, err)
+	s.Close()
+	b, err = os.ReadFile(w.path("runs"))
+	require.NoError(t, err)
+	require.Equal(t, "once\n", string(b))
+}
+
+// A client that is lost in mid-upload leaves the input open: the command never
+// takes a truncated input for the whole.
+func TestLostClientIsNoEndOfFile(t *testing.T) {
+	w := newWorld(t, racePSS, nil)
+	w.must("new-pssession", "--name", "s", "--output", "id")
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	cmd := w.command(ctx, "invoke-command", "--name", "s", "--script-block", "cat > "+w.path("got")+"; echo whole > "+w.path("whole"))
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	_, err = io.WriteString(in, "first half\n")
+	require.NoError(t, err)
+	eventually(t, "the command has the half", func() bool {
+		b, _ := os.ReadFile(w.path("got"))
+		return string(b) == "first half\n"
+	})
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	in.Close()
+	eventually(t, "the loss is noticed", func() bool { return w.session("s").InputState != string(api.InputOpen) })
+	l := w.session("s")
+	require.Equal(t, "Running/Interrupted", l.CommandState+"/"+l.InputState)
+	require.NoFileExists(t, w.path("whole"))
+}
+
+// With its session host killed a session is Broken; everything that was spooled
+// can still be received, more than once with --replay, and nothing is invented.
+func TestKilledSessionHost(t *testing.T) {
+	w := newWorld(t, racePSS, nil)
+	w.must("new-pssession", "--name", "s", "--output", "id")
+	require.Equal(t, 4, w.pss("invoke-command", "--name", "s", "--script-block", "echo first; exit 4").code)
+	r := w.start("invoke-command", "--name", "s", "--output", "ndjson", "--script-block", numbered(w.home, 3, 1, "sleep 0.02"))
+	eventually(t, "output", func() bool { return strings.Contains(r.out.String(), `"o 20 `) })
+	kill(t, r.cmd.Process.Pid)
+	<-r.done
+	n := count(w.home, 3)
+	eventually(t, "unread output", func() bool { return count(w.home, 3) > n+20 })
+	printed := count(w.home, 3)
+	kill(t, w.facts()["s"].info.Pid)
+	l := w.session("s")
+	require.Equal(t, "Broken/None/Lost", l.status())
+	require.Contains(t, l.Reason, "session host")
+	c := newCollector(t)
+	recs, _ := records(t, r.out.String())
+	c.take(recs)
+	got := w.as("two").pss("receive-pssession", "--computer-name", "localhost", "--name", "s", "--output", "ndjson")
+	require.Equal(t, 243, got.code, got.err)
+	recs, last := records(t, got.out)
+	c.take(recs)
+	require.Equal(t, "Lost/pss", last.Outcome+"/"+last.ErrorSource)
+	lines := requirePrefix(t, 3, c.text["Output"].String(), c.text["Error"].String())
+	// What the command had told its own file it had printed before.
+	require.GreaterOrEqual(t, lines, printed)
+	again := w.as("two").pss("receive-pssession", "--computer-name", "localhost", "--name", "s")
+	require.Equal(t, 243, again.code)
+	require.Empty(t, again.out)
+	replay := w.pss("receive-pssession", "--computer-name", "localhost", "--name", "s", "--replay", "--output", "ndjson")
+	require.Equal(t, 243, replay.code)
+	all, _ := records(t, replay.out)
+	require.Equal(t, []uint32{1, 2}, pipelinesOf(all))
+	whole := newCollector(t)
+	whole.take(all)
+	require.Equal(t, "first\n"+c.text["Output"].String(), whole.text["Output"].String())
+	// Nothing but its output is left of it.
+	require.Equal(t, 243, w.pss("invoke-command", "--name", "s", "--script-block", "echo no").code)
+	require.Equal(t, 243, w.pss("connect-pssession", "--name", "s").code)
+	w.must("remove-pssession", "--computer-name", "localhost", "--name", "s")
+	require.Empty(t, w.list("localhost"))
+}
+
+// requirePrefix proves that both streams are the beginnings of what command k
+// printed, and returns the number of whole lines of the shorter.
+func requirePrefix(t *testing.T, k int, out, errs string) int {
+	t.Helper()
+	n := strings.Count(out, "\n") + strings.Count(errs, "\n") + 1
+	var wantOut, wantErr strings.Builder
+	for i := 1; i <= n; i++ {
+		c := (i*7919 + k*104729) % 1000003
+		fmt.Fprintf(&wantOut, "o %d %d\n", i, c)
+		fmt.Fprintf(&wantErr, "e %d %d\n", i, c)
+	}
+	require.True(t, strings.HasPrefix(wantOut.String(), out), "output was invented: …%q", out[max(0, len(out)-200):])
+	require.True(t, strings.HasPrefix(wantErr.String(), errs), "errors were invented: …%q", errs[max(0, len(errs)-200):])
+	return min(strings.Count(out, "\n"), strings.Count(errs, "\n"))
+}
+
+// A session host that ended between the end of a command and its next save of
+// the facts has lost nothing: the command's own end is in its spool.
+func TestEndInTheSpoolCounts(t *testing.T) {
+	w := newWorld(t, racePSS, nil)
+	w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", "s", "--script-block", "echo out; exit 6")
+	w.await("s", "Disconnected/None/Finished")
+	f := w.facts()["s"]
+	kill(t, f.info.Pid)
+	// As the facts were just before the save.
+	p := &f.info.Pipelines[0]
+	p.State, p.Ended, p.ExitCode, p.Outcome = api.PipelineRunning, nil, nil, ""
+	facts, err := api.OpenFacts(filepath.Join(f.dir, api.FactsFile))
+	require.NoError(t, err)
+	require.NoError(t, facts.Write(&f.info))
+	require.NoError(t, facts.Close())
+	on := []string{"receive-pssession", "--computer-name", "localhost", "--name", "s"}
+	require.Equal(t, result{"out\n", "", 6}, w.pss(on...))
+	require.Equal(t, result{"", "", 6}, w.pss(on...))
+	require.Equal(t, "Broken", w.session("s").State)
+}
+
+// Whatever a crash did to the end of the spool: opening it repairs it, and what
+// is received is what was printed, with a gap where something is missing.
+func TestDamagedSpoolTail(t *testing.T) {
+	rng := random(t)
+	w := newWorld(t, thisPSS, nil)
+	damage := map[string]func(b []byte) []byte{
+		"cut":  func(b []byte) []byte { return b[:len(b)-1-rng.IntN(200)] },
+		"torn": func(b []byte) []byte { clear(b[len(b)-1-rng.IntN(200):]); return b },
+		"flipped": func(b []byte) []byte {
+			b[len(b)-1-rng.IntN(400)] ^= 1 << rng.IntN(8)
+			return b
+		},
+		"garbage": func(b []byte) []byte { return append(b, randomBytes(rng, 300)...) },
+		"twice":   func(b []byte) []byte { return append(b, b[len(b)-100-rng.IntN(500):]...) },
+	}
+	for name, f := range damage {
+		t.Run(name, func(t *testing.T) {
+			w := *w
+			w.t = t
+			w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", name,
+				"--script-block", numbered(w.path("never"), 8, 0, "sleep 0.01")+"")
+			eventually(t, "output", func() bool { return w.session(name).UnreadRecords > 40 })
+			s := w.facts()[name]
+			kill(t, s.info.Pid)
+			files, err := filepath.Glob(filepath.Join(s.dir, "p", "1", "*.seg"))
+			require.NoError(t, err)
+			require.NotEmpty(t, files)
+			path := files[len(files)-1]
+			b, err := os.ReadFile(path)
+			require.NoError(t, err)
+			intact := bytes.Count(b, []byte("\n"))
+			require.NoError(t, os.WriteFile(path, f(b), 0o600))
+			r := w.pss("receive-pssession", "--computer-name", "localhost", "--name", name, "--output", "ndjson")
+			require.Equal(t, 243, r.code, r.err)
+			recs, _ := records(t, r.out)
+			lines := requireHonest(t, 8, recs)
+			if name == "garbage" || name == "twice" {
+				require.Equal(t, intact, lines, "behind the end only")
+			} else {
+				require.Greater(t, lines, intact-40, "no more is lost than was damaged")
+			}
+			again := w.pss("receive-pssession", "--computer-name", "localhost", "--name", name, "--replay", "--output", "ndjson")
+			all, _ := records(t, again.out)
+			require.Equal(t, lines, requireHonest(t, 8, all))
+		})
+	}
+}
+
+// requireHonest proves that every line is one that command k printed, in order,
+// and returns how many there are.
+func requireHonest(t *testing.T, k int, recs []record) (lines int) {
+	t.Helper()
+	last := map[string]int{}
+	var seq uint64
+	for _, r := range recs {
+		require.Greater(t, r.Seq, seq)
+		if r.Kind != "Gap" {
+			require.Equal(t, seq+1, r.Seq, "missing without a gap")
+		}
+		seq = r.Seq
+		if r.Kind != "Output" && r.Kind != "Error" {
+			continue
+		}
+		for l := range strings.Lines(r.Data) {
+			var stream string
+			var i, c int
+			_, err := fmt.Sscanf(l, "%s %d %d\n", &stream, &i, &c)
+			require.NoError(t, err, "%q", l)
+			require.Equal(t, map[string]string{"Output": "o", "Error": "e"}[r.Kind], stream)
+			require.Equal(t, (i*7919+k*104729)%1000003, c, "%q", l)
+			require.Greater(t, i, last[stream])
+			last[stream] = i
+			lines++
+		}
+	}
+	return lines
+}
+
+func randomBytes(rng *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
+}
+
+// A host takes requests with its own token only.
+func TestWrongTokenIsRefused(t *testing.T) {
+	a := newWorld(t, racePSS, nil)
+	a.must("new-pssession", "--name", "s", "--output", "id")
+	conf := computerOf(t, a)
+	b := newWorld(t, racePSS, map[string]string{
+		"wrong":       "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"config.toml": strings.Replace(conf, a.path("host", "token"), "/dev/null", 1),
+	})
+	r := b.pss("get-pssession", "--computer-name", "x")
+	require.Equal(t, 241, r.code, r.err)
+	require.Empty(t, r.out)
+	r = b.pss("connect-pssession", "--computer-name", "x", "--name", "s")
+	require.Equal(t, 241, r.code, r.err)
+	require.Equal(t, "Opened/Available/None", a.session("s").status())
+}
+
+// An agent's socket of another PSS_HOME, a request without a version: old and
+// new peers meet only in things that were added.
+func TestUnknownRequestsAreAnswered(t *testing.T) {
+	w := newWorld(t, racePSS, nil)
+	w.must("new-pssession", "--name", "s", "--output", "id")
+	c := &client.Client{
+		Dial:   func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, w.path("agent", "sock")) },
+		Header: http.Header{api.HeaderClientSession: {"one"}},
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	id := w.facts()["s"].info.InstanceID
+	for _, path := range []string{api.SessionPath(id, "/unheard-of"), "/v1/unheard-of", "/v2/sessions"} {
+		err := c.Do(ctx, client.Request{Method: http.MethodGet, Path: path})
+		var e *api.Error
+		require.True(t, errors.As(err, &e), "%s: %v", path, err)
+	}
+	began := time.Now()
+	require.Equal(t, "fine", w.must("invoke-command", "--name", "s", "--script-block", "echo fine"))
+	require.Less(t, time.Since(began), patience)
+}
