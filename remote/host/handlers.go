@@ -127,14 +127,22 @@ func (h *Host) handleRemove(w http.ResponseWriter, r *http.Request) (any, error)
 		return nil, err
 	}
 	if held, err := platform.LockHeld(e.lock()); err == nil && !held {
-		h.dir.drop(e.id)
+		h.forget(e)
 		return struct{}{}, os.RemoveAll(e.dir)
 	}
 	if err := e.client().ForwardBody(w, r, h.identity(r), nil); err != nil {
 		return nil, h.unreachable(e, err)
 	}
-	h.dir.drop(e.id)
+	h.forget(e)
 	return nil, nil
+}
+
+// forget drops a session that is gone, and with the last one the spare.
+func (h *Host) forget(e *entry) {
+	h.dir.drop(e.id)
+	if len(h.dir.all()) == 0 {
+		h.launcher.dropSpare()
+	}
 }
 
 // identity is what the session host is told about the asker.

@@ -253,20 +253,30 @@ func (l *launcher) makeSpare(boot *api.Bootstrap, key string) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.spare != nil {
+	if l.closed || l.spare != nil || l.want != key {
 		c.release()
 		return
 	}
 	l.spare = c
 }
 
-// close ends the spare.
+// close ends the spare, for good.
 func (l *launcher) close() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
+	l.mu.Unlock()
+	l.dropSpare()
+}
+
+// dropSpare ends the spare: the last session is gone, and nothing shall be left
+// behind. The next session brings the next spare.
+func (l *launcher) dropSpare() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.want = ""
 	if l.timer != nil {
 		l.timer.Stop()
+		l.timer = nil
 	}
 	if l.spare != nil {
 		l.spare.release()
