@@ -44,7 +44,7 @@ func newPSSession(s *api.Session) PSSession {
 	o := PSSession{
 		ID: s.ID, Name: r.Name, InstanceID: r.InstanceID, ComputerName: s.ComputerName,
 		State: string(s.State), ConfigurationName: r.ConfigurationName, Availability: string(s.Availability),
-		CommandState: string(s.CommandState), IdleTimeout: r.IdleTimeoutMs,
+		CommandState: string(s.CommandState), InputState: string(api.InputNone), IdleTimeout: r.IdleTimeoutMs,
 		OutputBufferingMode: string(r.OutputBufferingMode), OutputBufferSize: r.OutputBufferSize,
 		DisconnectedOn: r.DisconnectedOn, ExpiresOn: r.ExpiresOn, Reason: r.Reason,
 		Engine: r.Engine, HostID: r.HostID, Version: r.Version,

@@ -15,10 +15,16 @@ func newVersion() *command {
 		examples: []example{{"pss version", ""}},
 		run: func(_ context.Context, rt *Runtime, _ *input) error {
 			if rt.machine() {
-				return encodeLine(rt.Stdout, map[string]any{"Version": api.Version, "Protocol": api.ProtocolVersion})
+				return rt.write([]versionObject{{Version: api.Version, Protocol: api.ProtocolVersion}})
 			}
 			_, err := fmt.Fprintf(rt.Stdout, "pss %s\n", api.Version)
 			return err
 		},
 	}
+}
+
+// versionObject is the version as scripts read it (pss help about_JSON_Output).
+type versionObject struct {
+	Version  string
+	Protocol int
 }

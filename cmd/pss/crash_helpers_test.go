@@ -259,7 +259,7 @@ func (w *world) await(name, status string) line {
 func (w *world) role(name string) []int {
 	var pids []int
 	for _, pid := range w.processes() {
-		if argv := strings.Split(string(proc(pid, "cmdline")), "\x00"); len(argv) > 1 && argv[1] == name && argv[0] == "pss" {
+		if argv := strings.Split(string(proc(pid, "cmdline")), "\x00"); len(argv) > 1 && argv[1] == name {
 			pids = append(pids, pid)
 		}
 	}

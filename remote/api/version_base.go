@@ -3,3 +3,5 @@
 package api
 
 const versionSuffix = ""
+
+type nextFields struct{}

@@ -3,3 +3,11 @@
 package api
 
 const versionSuffix = "-next"
+
+// nextFields stands for what a later version adds to RunspaceInfo.
+type nextFields struct {
+	Next string `json:",omitempty"`
+}
+
+// KindNext stands for a record kind that a later version adds.
+const KindNext Kind = 90

@@ -39,8 +39,11 @@ func Splice(down, up *Stream) (clean bool) {
 	if !clean {
 		down.Close()
 		up.Close()
+		return false
 	}
-	return clean
+	down.relax()
+	up.relax()
+	return true
 }
 
 // copyFrames copies until the last frame of this direction has passed (true), or
@@ -49,28 +52,51 @@ func Splice(down, up *Stream) (clean bool) {
 func copyFrames(dst, src *Stream, last api.Kind) (clean bool, err error) {
 	buf := make([]byte, 4096)
 	scan := frameScanner{last: last}
-	for large := false; ; {
-		n, err := src.Read(buf)
-		if n > 0 {
-			end := scan.pass(buf[:n])
-			if _, werr := dst.Write(buf[:n]); werr != nil {
+	for large, have := false, 0; ; {
+		n, err := src.Read(buf[have:])
+		end := scan.pass(buf[have : have+n])
+		have += n
+		if !end && err == nil && len(buf)-have >= tlsRecord && src.more() {
+			continue // one write for as much as there is
+		}
+		if have > 0 {
+			if _, werr := dst.Write(buf[:have]); werr != nil {
 				return false, werr
 			}
-			if end {
-				return true, nil
-			}
 		}
-		if errors.Is(err, io.EOF) {
+		switch {
+		case end:
+			return true, nil
+		case errors.Is(err, io.EOF):
 			return false, nil
-		}
-		if err != nil {
+		case err != nil:
 			return false, err
 		}
-		if n == len(buf) && !large {
+		if have == len(buf) && !large {
 			pooled := buffers.Get().(*[]byte)
 			defer buffers.Put(pooled)
 			buf, large = *pooled, true
 		}
+		have = 0
+	}
+}
+
+// tlsRecord is the most that one read of a TLS connection returns.
+const tlsRecord = 16 << 10
+
+// more reports whether the next read returns at once, as far as that is known.
+func (s *Stream) more() bool {
+	if s.Reader.Buffered() > 0 {
+		return true
+	}
+	t, ok := s.Conn.(*tlsConn)
+	return ok && t.bulk.more()
+}
+
+// relax lets go of what only a large transfer needed.
+func (s *Stream) relax() {
+	if t, ok := s.Conn.(*tlsConn); ok {
+		t.bulk.relax()
 	}
 }
 

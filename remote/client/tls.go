@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -97,19 +98,96 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 	return newTLSConn(tls.Server(newBulkConn(c), l.conf)), nil
 }
 
-// bulkConn gathers the TLS records of one large write into few system calls:
-// crypto/tls writes each record of 16 KiB by itself.
+// bulkConn makes few large system calls out of the many small ones that
+// crypto/tls makes: it gathers the records of one large write, and reads as much
+// as there is. It hands out one TLS record at a time, so that it can tell whether
+// the next one is here already.
 type bulkConn struct {
 	net.Conn
-	mu   sync.Mutex // guards buf and hold
-	buf  []byte
+
+	in   []byte // what was read; bytes from r to w are unused
+	r, w int
+	left int // bytes of the present record still to hand out
+
+	mu   sync.Mutex // guards out and hold
+	out  []byte
 	hold bool
 }
 
 func newBulkConn(c net.Conn) *bulkConn { return &bulkConn{Conn: c} }
 
-// bulkSize is how much is gathered.
-const bulkSize = 128 << 10
+const (
+	// bulkSize is how much is gathered or read at once while much data flows.
+	bulkSize   = 128 << 10
+	smallRead  = 4 << 10
+	tlsHeader  = 5
+	tlsLengthI = 3 // of the length in a TLS record's header
+)
+
+// Read hands out bytes of one record.
+func (b *bulkConn) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		for b.w-b.r < tlsHeader {
+			if err := b.fill(); err != nil {
+				return 0, err
+			}
+		}
+		b.left = tlsHeader + int(binary.BigEndian.Uint16(b.in[b.r+tlsLengthI:]))
+	}
+	if b.r == b.w {
+		if err := b.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p[:min(len(p), b.left)], b.in[b.r:b.w])
+	b.r += n
+	b.left -= n
+	return n, nil
+}
+
+// fill reads what there is, with a buffer that grows while it is filled.
+func (b *bulkConn) fill() error {
+	if b.r > 0 {
+		b.w = copy(b.in, b.in[b.r:b.w])
+		b.r = 0
+	}
+	switch {
+	case b.in == nil:
+		b.in = make([]byte, smallRead)
+	case b.w == len(b.in):
+		b.in = append(b.in, make([]byte, 3*len(b.in))...)
+	}
+	n, err := b.Conn.Read(b.in[b.w:])
+	b.w += n
+	if b.w == len(b.in) && len(b.in) < bulkSize {
+		grown := make([]byte, bulkSize)
+		copy(grown, b.in)
+		b.in = grown
+	}
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// more reports whether a whole record waits, so that a read will not block.
+func (b *bulkConn) more() bool {
+	have := b.w - b.r
+	return b.left == 0 && have >= tlsHeader &&
+		have >= tlsHeader+int(binary.BigEndian.Uint16(b.in[b.r+tlsLengthI:]))
+}
+
+// relax lets go of what only a large transfer needs.
+func (b *bulkConn) relax() {
+	if b.r == b.w && len(b.in) > smallRead {
+		b.in, b.r, b.w = nil, 0, 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.out) == 0 {
+		b.out = nil
+	}
+}
 
 // Write writes at once, or gathers while hold is set.
 func (b *bulkConn) Write(p []byte) (int, error) {
@@ -118,19 +196,19 @@ func (b *bulkConn) Write(p []byte) (int, error) {
 	if !b.hold {
 		return b.Conn.Write(p)
 	}
-	b.buf = append(b.buf, p...)
-	if len(b.buf) >= bulkSize {
+	b.out = append(b.out, p...)
+	if len(b.out) >= bulkSize {
 		return len(p), b.flushLocked()
 	}
 	return len(p), nil
 }
 
 func (b *bulkConn) flushLocked() error {
-	if len(b.buf) == 0 {
+	if len(b.out) == 0 {
 		return nil
 	}
-	_, err := b.Conn.Write(b.buf)
-	b.buf = b.buf[:0]
+	_, err := b.Conn.Write(b.out)
+	b.out = b.out[:0]
 	return err
 }
 
@@ -159,9 +237,6 @@ func (t *tlsConn) Write(p []byte) (int, error) {
 	t.bulk.mu.Lock()
 	t.bulk.hold = false
 	ferr := t.bulk.flushLocked()
-	if cap(t.bulk.buf) > 0 && len(p) < bulkSize/2 {
-		t.bulk.buf = nil
-	}
 	t.bulk.mu.Unlock()
 	return n, errors.Join(err, ferr)
 }

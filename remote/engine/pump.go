@@ -18,6 +18,9 @@ import (
 
 const (
 	smallBuffer = 64 << 10
+	// bigBuffer is what still fits a processor's cache on its way through all
+	// processes: larger reads were slower.
+	bigBuffer = 256 << 10
 	// grace is how long the end of a command waits for another writer of its
 	// output, such as the process of >(…), before what comes is late.
 	grace = 50 * time.Millisecond
@@ -27,7 +30,7 @@ const (
 // holds none.
 var (
 	smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallBuffer); return &b }}
-	bigBuffers   = sync.Pool{New: func() any { b := make([]byte, api.MaxFrameData); return &b }}
+	bigBuffers   = sync.Pool{New: func() any { b := make([]byte, bigBuffer); return &b }}
 )
 
 // pump carries one output stream of a command to its sink, until nobody can write

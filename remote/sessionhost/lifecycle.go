@@ -22,6 +22,7 @@ func (s *Session) open(info *api.RunspaceInfo, first *api.Attachment) error {
 	s.info.Format, s.info.Life, s.info.Version = 1, api.LifeOpen, api.Version
 	s.info.Pid, s.info.BootID, s.info.Created = os.Getpid(), platform.BootID(), time.Now()
 	s.info.Engine = engineName
+	fillNext(&s.info)
 	if first != nil {
 		s.attachLocked(*first)
 	} else {
@@ -93,6 +94,7 @@ func (s *Session) detachLocked(by string) {
 	s.info.DisconnectedOn = &now
 	s.idleFrom = platform.BootTime()
 	s.expiryLocked()
+	s.hurryLocked()
 	if by == api.DetachedByOutage {
 		// To the client this is part of the outage: it tries again, and gets the
 		// session back if nobody else holds it by then.

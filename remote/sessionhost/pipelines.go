@@ -106,6 +106,7 @@ func (s *Session) createLocked(id, digest string, cmd *api.Command) (*pipeline, 
 		}
 	}
 	s.pipelines = append(s.pipelines, p)
+	s.hurryLocked()
 	if err := s.saveLocked(); err != nil {
 		s.dropLocked(p)
 		return nil, err
@@ -131,6 +132,9 @@ func (s *Session) spoolChanged() {
 }
 
 func (p *pipeline) beginLocked(cmd *api.Command) error {
+	if err := p.beginNext(); err != nil {
+		return diskError(err)
+	}
 	live, err := p.s.rs.Invoke(engine.Command{
 		Number: p.facts.Number, Script: cmd.Script, Arguments: cmd.Arguments, Argv: cmd.Argv,
 		Input: p.input != nil,
@@ -266,8 +270,16 @@ func (p *pipeline) finishLocked(end *api.PipelineEnd) {
 	if !p.facts.Running() {
 		return
 	}
-	now := time.Now()
-	p.facts.Ended, p.facts.ExitCode, p.facts.Outcome = &now, end.ExitCode, end.Outcome
+	p.endedLocked(end, time.Now())
+	if p.input != nil {
+		p.input.discard()
+	}
+	p.appendEnd(end)
+}
+
+// endedLocked takes how the pipeline ended over into its facts.
+func (p *pipeline) endedLocked(end *api.PipelineEnd, at time.Time) {
+	p.facts.Ended, p.facts.ExitCode, p.facts.Outcome = &at, end.ExitCode, end.Outcome
 	switch end.Outcome {
 	case api.OutcomeStopped:
 		p.facts.State = api.PipelineStopped
@@ -281,11 +293,9 @@ func (p *pipeline) finishLocked(end *api.PipelineEnd) {
 	if end.Error != nil {
 		p.facts.Reason = end.Error.Message
 	}
-	if p.input != nil {
-		p.input.discard()
+	if p.facts.InputState != api.InputNone {
 		p.facts.InputState = api.InputClosed
 	}
-	p.appendEnd(end)
 }
 
 // appendEnd closes the spool with its end. If even that finds no room, the facts

@@ -1,6 +1,7 @@
 package sessionhost
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -52,10 +53,40 @@ func (s *Session) reopenLocked(f api.Pipeline) error {
 	p.spool = sp
 	s.pipelines = append(s.pipelines, p)
 	s.next = max(s.next, f.Number)
-	if !f.Running() {
+	if f.Running() {
+		p.findEndLocked()
+	}
+	if !p.facts.Running() {
 		return sp.Seal()
 	}
 	return nil
+}
+
+// findEndLocked takes the end of a command over that was spooled but had not
+// reached the facts when the process ended. Only output of background children
+// can follow it.
+func (p *pipeline) findEndLocked() {
+	const near = 64
+	rd := p.spool.NewReader(p.spool.Stats().Last - min(near, p.spool.Stats().Last))
+	buf := make([]byte, 64<<10)
+	for {
+		frames, ok, err := rd.TryNext(buf)
+		if !ok || err != nil {
+			return
+		}
+		for len(frames) > 0 {
+			rec, n, err := api.ParseFrame(frames)
+			if err != nil {
+				return
+			}
+			frames = frames[n:]
+			var end api.PipelineEnd
+			if rec.Kind == api.KindEnd && json.Unmarshal(rec.Data, &end) == nil {
+				p.endedLocked(&end, rec.Time)
+				return
+			}
+		}
+	}
 }
 
 // LostReason says why the session with these facts, whose process is gone, is Broken.

@@ -41,7 +41,9 @@ type Session struct {
 	hostLost  time.Duration // platform.BootTime since when the host is gone; 0: it is there
 	dirty     bool          // facts changed and a write is due
 	factsFile *api.FactsWriter
-	idleSince time.Time // of a session without an engine: when its last stream ended
+	idleSince time.Time   // of a session without an engine: when its last stream ended
+	timer     *time.Timer // of watch; nil before it
+	slow      bool        // watch's next look is more than a second away
 
 	listener net.Listener
 	quit     chan struct{} // closed when the process shall end
@@ -64,7 +66,7 @@ func Run(ctx context.Context, in io.Reader, ready io.WriteCloser, log *slog.Logg
 		lease: time.Duration(boot.LeaseMs) * time.Millisecond, streams: map[*stream]struct{}{},
 	}
 	reply := func(info *api.RunspaceInfo, err error) {
-		_ = json.NewEncoder(ready).Encode(&api.BootstrapReply{Info: info, Error: api.AsError(err)})
+		_ = json.NewEncoder(ready).Encode(&api.BootstrapReply{Info: info, Error: api.AsError(diskError(err))})
 	}
 	lock, err := platform.TakeLock(filepath.Join(s.dir, "lock"))
 	if err == nil {

@@ -33,7 +33,7 @@ type stream struct {
 // smallBuffer is enough for most commands; only one that prints much gets more.
 const smallBuffer = 8 << 10
 
-var streamBuffers = sync.Pool{New: func() any { b := make([]byte, 512<<10); return &b }}
+var streamBuffers = sync.Pool{New: func() any { b := make([]byte, 256<<10+4096); return &b }}
 
 func (s *Session) handleStream(w http.ResponseWriter, r *http.Request) (any, error) {
 	var req api.StreamRequest
@@ -154,18 +154,22 @@ func (st *stream) run(ctx context.Context) (clean bool) {
 		return false
 	}
 	reading := make(chan struct{})
+	// A client may have its last word before everything is delivered: it leaves.
+	delivering, enough := context.WithCancel(ctx)
+	defer enough()
 	go func() {
 		defer close(reading)
 		if !st.receive() {
 			st.stop(nil)
 		}
+		enough()
 	}()
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)
 		st.beats(ctx)
 	}()
-	if err := st.deliver(ctx, plan); err != nil && ctx.Err() == nil {
+	if err := st.deliver(delivering, plan); err != nil && delivering.Err() == nil {
 		st.s.log.Warn("delivery ended", "error", err)
 	}
 	var fault *api.Error

@@ -21,8 +21,12 @@ const (
 
 // watch does what no request triggers, until the session is over.
 func (s *Session) watch(ctx context.Context, srv *http.Server) {
-	t := time.NewTimer(s.pace())
+	t := time.NewTimer(longestWatch)
 	defer t.Stop()
+	s.mu.Lock()
+	s.timer = t
+	s.rearmLocked()
+	s.mu.Unlock()
 	for {
 		select {
 		case <-ctx.Done():
@@ -39,15 +43,30 @@ func (s *Session) watch(ctx context.Context, srv *http.Server) {
 			s.expire()
 		}
 		s.tick()
-		t.Reset(s.pace())
+		s.mu.Lock()
+		s.rearmLocked()
+		s.mu.Unlock()
 	}
 }
 
-// pace is the time until the next look: a second while there is something to
+// rearmLocked sets the time of the next look.
+func (s *Session) rearmLocked() {
+	p := s.paceLocked()
+	s.slow = p > time.Second
+	s.timer.Reset(p)
+}
+
+// hurryLocked brings the next look forward, if it is far and something began
+// that must not wait for it.
+func (s *Session) hurryLocked() {
+	if s.slow {
+		s.rearmLocked()
+	}
+}
+
+// paceLocked is the time until the next look: a second while there is something to
 // save or sync, else as long as the clocks allow.
-func (s *Session) pace() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Session) paceLocked() time.Duration {
 	p := min(longestWatch, s.lease/3)
 	if s.runningLocked() != nil || s.dirty {
 		p = min(p, time.Second)
