@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"context"
+	"slices"
 
 	"pss/remote/api"
 )
@@ -24,37 +25,23 @@ func newConnectPSSession() *command {
 }
 
 func runConnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
-	sel, err := readSelector(in)
+	t, err := readTargets(ctx, rt, in)
 	if err != nil {
 		return err
 	}
-	f := &failures{rt: rt, cmd: in.cmd}
-	found, err := sel.find(ctx, rt, in, f)
-	if err != nil {
-		return err
+	// The computer alone means everything there that can be connected.
+	if sel := &t.selector; len(sel.computers) > 0 && len(sel.names)+len(sel.instances) == 0 {
+		t.sessions = slices.DeleteFunc(t.sessions, func(s *api.Session) bool {
+			return s.State != api.StateDisconnected || s.Availability != api.AvailabilityNone
+		})
 	}
-	agent, err := rt.Agent()
-	if err != nil {
-		return err
-	}
-	// All that can be connected, when the computer alone was named.
-	everything := len(sel.computers) > 0 && len(sel.names)+len(sel.instances) == 0
-	var done []*api.Session
-	for _, s := range found {
-		if everything && (s.State != api.StateDisconnected || s.Availability != api.AvailabilityNone) {
-			continue
-		}
-		got, err := agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{})
+	return t.print(func(s *api.Session) (*api.Session, error) {
+		got, err := t.agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{})
 		if err != nil {
-			f.add(connectFailed(err))
-			continue
+			return nil, connectFailed(err)
 		}
-		done = append(done, got)
-	}
-	if err := rt.write(newPSSessions(done)); err != nil {
-		return err
-	}
-	return f.result(max(len(found), f.count))
+		return got, nil
+	})
 }
 
 // connectFailed gives a failure to connect PowerShell's error id.

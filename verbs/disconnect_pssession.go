@@ -30,48 +30,36 @@ func newDisconnectPSSession() *command {
 }
 
 func runDisconnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
-	sel, err := readSelector(in)
+	options, err := disconnectOptions(in)
 	if err != nil {
 		return err
 	}
-	var req api.DetachRequest
+	t, err := readTargets(ctx, rt, in)
+	if err != nil {
+		return err
+	}
+	return t.print(func(s *api.Session) (*api.Session, error) {
+		left, err := t.agent.Detach(ctx, s.Runspace.InstanceID, &api.DetachRequest{Options: options})
+		if err == nil {
+			rt.tellExpiry(left)
+		}
+		return left, err
+	})
+}
+
+// disconnectOptions reads the options that can change on disconnect.
+func disconnectOptions(in *input) (o api.SessionOption, err error) {
 	if text := in.String("idle-timeout-sec"); text != "" {
 		d, err := api.ParseDuration(text, time.Second)
 		if err != nil {
-			return usage("CannotConvertArgument", "--idle-timeout-sec: %v", err)
+			return o, usage("CannotConvertArgument", "--idle-timeout-sec: %v", err)
 		}
 		ms := d.Milliseconds()
-		req.Options.IdleTimeout = &ms
+		o.IdleTimeout = &ms
 	}
 	mode, err := oneOf("OutputBufferingMode", in.String("output-buffering-mode"), []string{"None", "Drop", "Block"})
-	if err != nil {
-		return err
-	}
-	req.Options.OutputBufferingMode = api.OutputBufferingMode(mode)
-	f := &failures{rt: rt, cmd: in.cmd}
-	found, err := sel.find(ctx, rt, in, f)
-	if err != nil {
-		return err
-	}
-	agent, err := rt.Agent()
-	if err != nil {
-		return err
-	}
-	var done []*api.Session
-	for _, s := range found {
-		r := req
-		left, err := agent.Detach(ctx, s.Runspace.InstanceID, &r)
-		if err != nil {
-			f.add(err)
-			continue
-		}
-		done = append(done, left)
-		rt.tellExpiry(left)
-	}
-	if err := rt.write(newPSSessions(done)); err != nil {
-		return err
-	}
-	return f.result(max(len(found), f.count))
+	o.OutputBufferingMode = api.OutputBufferingMode(mode)
+	return o, err
 }
 
 // tellExpiry says on standard error when a session that is left behind ends.

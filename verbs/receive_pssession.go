@@ -30,41 +30,17 @@ func newReceivePSSession() *command {
 }
 
 func runReceivePSSession(ctx context.Context, rt *Runtime, in *input) error {
-	sel, err := readSelector(in)
-	if err != nil {
-		return err
-	}
 	window, err := retryWindow(in)
 	if err != nil {
 		return err
 	}
-	f := &failures{rt: rt, cmd: in.cmd}
-	found, err := sel.find(ctx, rt, in, f)
+	t, err := readTargets(ctx, rt, in)
 	if err != nil {
 		return err
 	}
-	agent, err := rt.Agent()
-	if err != nil {
-		return err
-	}
-	targets := max(len(found), f.count)
-	var last error
-	for _, s := range found {
-		err := receiveOne(ctx, rt, agent, s, api.StreamRequest{Replay: in.Bool("replay")}, window)
-		code, remote := err.(exitCode)
-		switch {
-		case targets == 1 && (remote || err == nil):
-			return err
-		case remote && code != 0:
-			last = exitCode(1)
-		case !remote:
-			f.add(err)
-		}
-	}
-	if err := f.result(targets); err != nil {
-		return err
-	}
-	return last
+	return eachTarget(t.failures, t.count(), t.sessions, func(s *api.Session) error {
+		return receiveOne(ctx, rt, t.agent, s, api.StreamRequest{Replay: in.Bool("replay")}, window)
+	})
 }
 
 // receiveOne connects the session if need be and delivers its output.

@@ -1,8 +1,6 @@
 package verbs
 
-import (
-	"context"
-)
+import "context"
 
 func init() { register("Remove-PSSession", []string{"rsn", "rm"}, newRemovePSSession) }
 
@@ -22,21 +20,13 @@ func newRemovePSSession() *command {
 }
 
 func runRemovePSSession(ctx context.Context, rt *Runtime, in *input) error {
-	sel, err := readSelector(in)
+	t, err := readTargets(ctx, rt, in)
 	if err != nil {
 		return err
 	}
-	f := &failures{rt: rt, cmd: in.cmd}
-	found, err := sel.find(ctx, rt, in, f)
-	if err != nil {
-		return err
+	n := t.count()
+	for _, s := range t.sessions {
+		t.add(t.agent.Remove(ctx, s.Runspace.InstanceID, 0, false))
 	}
-	agent, err := rt.Agent()
-	if err != nil {
-		return err
-	}
-	for _, s := range found {
-		f.add(agent.Remove(ctx, s.Runspace.InstanceID, 0, false))
-	}
-	return f.result(max(len(found), f.count))
+	return t.result(n)
 }

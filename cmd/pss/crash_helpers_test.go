@@ -31,7 +31,13 @@ import (
 )
 
 // patience bounds every wait of these tests; they wait for states, never for time.
-const patience = 30 * time.Second
+// PSS_TEST_PATIENCE shortens that where a test is expected to fail.
+var patience = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("PSS_TEST_PATIENCE")); err == nil {
+		return d
+	}
+	return 30 * time.Second
+}()
 
 // buildFolder is where the binaries under test lie. A shell that waits for our
 // end deletes it, however that comes.
@@ -370,9 +376,15 @@ func (w *world) close() {
 		}
 		cancel()
 	}
-	daemons := append(w.role("agent"), w.role("host")...)
-	for _, pid := range daemons {
-		_ = syscall.Kill(pid, syscall.SIGTERM)
+	// The agent first: it starts a host that it misses.
+	for _, name := range []string{"agent", "host"} {
+		for _, pid := range w.role(name) {
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+		}
+		until := time.Now().Add(patience)
+		for len(w.role(name)) > 0 && time.Now().Before(until) {
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
 	end := time.Now().Add(patience)
 	for len(w.processes()) > 0 && time.Now().Before(end) {

@@ -1,4 +1,4 @@
-//go:build testscript
+//go:build linux
 
 package main
 

@@ -1,4 +1,4 @@
-//go:build testscript
+//go:build linux
 
 package main
 
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		flag.Parse()
 		// Scripts mostly wait: more of them than processors may run at once.
 		if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-			_ = f.Value.Set("6")
+			_ = f.Value.Set("4")
 		}
 	}
 	testscript.Main(m, map[string]func(){"pss": func() {
@@ -110,7 +110,7 @@ func setup(env *testscript.Env) error {
 	w.homes = append(w.homes, h)
 	env.Values[sceneKey{}] = w
 	env.Vars = append(env.Vars, "PSS_HOME="+h.dir, "PSS_CLIENT_SESSION=one", "LC_ALL=C.UTF-8", "TZ=UTC",
-		"GORACE="+raceOptions, "UID="+strconv.Itoa(os.Geteuid()))
+		"GORACE="+raceOptions, "PSS_TEST_FAULT="+os.Getenv("PSS_TEST_FAULT"), "UID="+strconv.Itoa(os.Geteuid()))
 	env.Defer(w.end)
 	return nil
 }
@@ -230,7 +230,7 @@ func command(ctx context.Context, ts *testscript.TestScript, args []string) *exe
 
 // passed are the variables of a script that its processes get.
 var passed = []string{
-	"PATH", "HOME", "TMPDIR", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "LC_ALL", "TZ", "GORACE",
+	"PATH", "HOME", "TMPDIR", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "LC_ALL", "TZ", "GORACE", "PSS_TEST_FAULT",
 }
 
 func environment(ts *testscript.TestScript) []string {

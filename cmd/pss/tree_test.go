@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"remote":                   {},
 	"remote/api":               {},
 	"remote/planted":           {},
-	"remote/platform":          {"remote/api"},
+	"remote/platform":          {"remote/api", "remote/planted"},
 	"remote/client":            {"remote/api", "remote/platform", "remote/planted"},
 	"remote/agent":             {"config", "remote/client", "remote/api", "remote/platform", "remote/planted"},
 	"remote/host":              {"config", "remote/client", "remote/api", "remote/platform", "remote/planted"},

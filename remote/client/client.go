@@ -119,7 +119,7 @@ func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
 		return nil, replyError(resp, data)
 	}
 	release()
-	return &Stream{Conn: cn.Conn, Reader: cn.br}, nil
+	return newStream(cn.Conn, cn.br), nil
 }
 
 // Stream is a connection that was switched to frames. Read through Reader: it
@@ -127,6 +127,17 @@ func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
 type Stream struct {
 	net.Conn
 	Reader *bufio.Reader
+}
+
+// streamBuffer is what may be under way on a unix socket. The system's default
+// makes the two sides wait for each other at every frame.
+const streamBuffer = 1 << 20
+
+func newStream(c net.Conn, r *bufio.Reader) *Stream {
+	if u, ok := c.(*net.UnixConn); ok {
+		_ = u.SetWriteBuffer(streamBuffer) // a smaller one is slower, not wrong
+	}
+	return &Stream{Conn: c, Reader: r}
 }
 
 // Read reads what the peer sent.

@@ -96,7 +96,7 @@ func Accept(w http.ResponseWriter, r *http.Request) (*Stream, error) {
 		nc.Close()
 		return nil, err
 	}
-	return &Stream{Conn: nc, Reader: rw.Reader}, nil
+	return newStream(nc, rw.Reader), nil
 }
 
 // WantsUpgrade reports whether r asks for an attachment.

@@ -16,6 +16,7 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -59,6 +60,9 @@ func openDirectory(root string, log *slog.Logger) (*directory, error) {
 		info, err := api.ReadFacts(filepath.Join(dir, api.FactsFile))
 		if err != nil {
 			d.sweep(dir)
+			continue
+		}
+		if planted.On("host-forgets-sessions") {
 			continue
 		}
 		d.entries[info.InstanceID] = &entry{id: info.InstanceID, dir: dir}
@@ -171,7 +175,7 @@ func (e *entry) facts() (*api.RunspaceInfo, error) {
 		return info, err
 	}
 	dead := *info
-	dead.Life, dead.Attached, dead.Reason = api.LifeBroken, nil, lostReason(info)
+	dead.Life, dead.Attached, dead.Reason = api.LifeBroken, nil, platform.LostReason(info.BootID)
 	dead.Pipelines = append([]api.Pipeline(nil), info.Pipelines...)
 	for i := range dead.Pipelines {
 		if dead.Pipelines[i].Running() {
@@ -203,13 +207,6 @@ func (e *entry) read() (*api.RunspaceInfo, error) {
 		e.cached, e.stamp = info, st
 	}
 	return info, nil
-}
-
-func lostReason(info *api.RunspaceInfo) string {
-	if info.BootID != platform.BootID() {
-		return "the computer restarted"
-	}
-	return "its session host ended"
 }
 
 // client speaks with the session host.

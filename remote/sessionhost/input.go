@@ -8,7 +8,6 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/client"
-	"pss/remote/planted"
 )
 
 // inputQueue is the standard input of a pipeline between the client that sends
@@ -129,7 +128,7 @@ func (q *inputQueue) pump(w io.WriteCloser) {
 	q.mu.Lock()
 	ended := q.ended
 	q.mu.Unlock()
-	if ended || planted.On("eof-on-lost-client") {
+	if ended {
 		w.Close()
 	}
 }

@@ -54,8 +54,8 @@ func (s *Session) start(epoch uint64, id string, cmd *api.Command) (*pipeline, e
 	if err := s.epochLocked(epoch); err != nil {
 		return nil, err
 	}
-	if p := s.findLocked(id); p != nil {
-		if p.facts.Digest != digest && !planted.On("retry-runs-twice") {
+	if p := s.findLocked(id); p != nil && !planted.On("retry-runs-twice") {
+		if p.facts.Digest != digest {
 			return nil, api.Errorf(api.CodeConflict, "pipeline %s exists with another command", id)
 		}
 		return p, nil

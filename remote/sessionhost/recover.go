@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 	"pss/remote/platform"
 	"pss/remote/spool"
 )
@@ -31,7 +32,7 @@ func (s *Session) recover() error {
 		}
 	}
 	if s.info.Life == api.LifeOpen {
-		s.loseLocked(LostReason(info))
+		s.loseLocked(platform.LostReason(info.BootID))
 	}
 	s.info.Version, s.info.Pid, s.info.BootID = api.Version, os.Getpid(), platform.BootID()
 	return s.saveLocked()
@@ -53,7 +54,7 @@ func (s *Session) reopenLocked(f api.Pipeline) error {
 	p.spool = sp
 	s.pipelines = append(s.pipelines, p)
 	s.next = max(s.next, f.Number)
-	if f.Running() {
+	if f.Running() && !planted.On("end-not-recovered") {
 		p.findEndLocked()
 	}
 	if !p.facts.Running() {
@@ -87,12 +88,4 @@ func (p *pipeline) findEndLocked() {
 			}
 		}
 	}
-}
-
-// LostReason says why the session with these facts, whose process is gone, is Broken.
-func LostReason(info *api.RunspaceInfo) string {
-	if info.BootID != platform.BootID() {
-		return "the computer restarted"
-	}
-	return "its session host ended"
 }

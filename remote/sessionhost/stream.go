@@ -117,6 +117,9 @@ func (s *Session) removeStream(st *stream) {
 			p.taker = nil
 		}
 		if p.feed.CompareAndSwap(st, nil) {
+			if planted.On("eof-on-lost-client") {
+				_ = p.input.end(uint64(p.input.received()))
+			}
 			if p.input.open() {
 				p.facts.InputState = api.InputInterrupted
 				s.noteLocked()
@@ -314,10 +317,10 @@ func (st *stream) deliverOne(ctx context.Context, p *pipeline) error {
 	after := p.spool.Stats().Acked
 	switch {
 	case planted.On("one-cursor"):
-		for _, a := range st.req.After {
-			after = a
+		for _, q := range st.s.pipelines {
+			after = max(after, q.spool.Stats().Acked)
 		}
-	case st.req.Replay:
+	case st.req.Replay, planted.On("resume-from-start"):
 		after = 0
 	}
 	after = max(after, st.req.After[p.facts.Number])

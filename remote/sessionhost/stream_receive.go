@@ -48,8 +48,10 @@ func (st *stream) ack(rec *api.Record) error {
 	st.s.mu.Lock()
 	var p *pipeline
 	for _, q := range st.s.pipelines {
-		if q.facts.Number == rec.Pipeline || planted.On("ack-all-pipelines") {
+		if q.facts.Number == rec.Pipeline {
 			p = q
+		} else if planted.On("ack-all-pipelines") {
+			_ = q.spool.Ack(min(rec.Seq, q.spool.Stats().Last))
 		}
 	}
 	st.s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -104,7 +105,7 @@ func (s *Session) tick() {
 func (s *Session) checkHostLocked() {
 	held, err := platform.LockHeld(s.boot.HostLock)
 	switch {
-	case err != nil || held:
+	case err != nil || held || planted.On("host-loss-unnoticed"):
 		s.hostLost = 0
 	case s.hostLost == 0:
 		s.hostLost = platform.BootTime()

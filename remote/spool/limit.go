@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 )
 
 // dropStep bounds how far Drop mode goes below the limit, so that not every record
@@ -147,6 +148,9 @@ func (s *Spool) discardLocked(c *cut, from uint64, target int64) error {
 	}
 	if p.seq > from {
 		s.dropped.seq += gone
+		if planted.On("drop-count-off") {
+			s.dropped.seq++
+		}
 		s.dropped.cum += p.cum - began.cum
 		*c = cut{p.seq, p.cum}
 	}

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+
+	"pss/remote/planted"
 )
 
 // The file "state" has two slots that are written in turn, in place: of a torn
@@ -136,10 +138,14 @@ func (t *stateFile) closeFile() {
 
 // saveLocked writes the positions if they changed.
 func (s *Spool) saveLocked() error {
-	err := s.state.save(s.open, s.o.SessionID, positions{
+	p := positions{
 		acked: cut{s.acked, s.ackedBytes}, front: s.front, late: s.late, dropped: s.dropped,
 		seal: cut{s.sealSeq, s.sealBytes}, sealed: s.sealed,
-	})
+	}
+	if planted.On("ack-not-persisted") {
+		p.acked = cut{}
+	}
+	err := s.state.save(s.open, s.o.SessionID, p)
 	if s.sealed || s.closed {
 		s.state.closeFile()
 	}

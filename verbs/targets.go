@@ -1,0 +1,53 @@
+package verbs
+
+import (
+	"context"
+
+	"pss/remote/api"
+	"pss/remote/client"
+)
+
+// targets are the sessions that a cmdlet works on, and what went wrong with some.
+type targets struct {
+	*failures
+	selector selector
+	sessions []*api.Session
+	agent    *client.Client
+}
+
+// readTargets finds the sessions that the command line or standard input names.
+// Those that are not there are reported; the others go on.
+func readTargets(ctx context.Context, rt *Runtime, in *input) (*targets, error) {
+	sel, err := readSelector(in)
+	if err != nil {
+		return nil, err
+	}
+	t := &targets{failures: &failures{rt: rt, cmd: in.cmd}}
+	if t.agent, err = rt.Agent(); err != nil {
+		return nil, err
+	}
+	t.sessions, err = sel.find(ctx, rt, in, t.failures)
+	t.selector = sel
+	return t, err
+}
+
+// count is the number of targets, those that were not found included.
+func (t *targets) count() int { return max(len(t.sessions), t.failures.count) }
+
+// print does something to each session, reports what fails and prints the rest.
+func (t *targets) print(do func(*api.Session) (*api.Session, error)) error {
+	n := t.count()
+	var done []*api.Session
+	for _, s := range t.sessions {
+		after, err := do(s)
+		if err != nil {
+			t.add(err)
+			continue
+		}
+		done = append(done, after)
+	}
+	if err := t.rt.write(newPSSessions(done)); err != nil {
+		return err
+	}
+	return t.result(n)
+}
