@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ var _ encoding.TextUnmarshaler = (*Duration)(nil)
 
 // UnmarshalText reads "30s", "48h", "7d".
 func (d *Duration) UnmarshalText(b []byte) error {
+	if _, err := strconv.ParseFloat(string(b), 64); err == nil {
+		return fmt.Errorf("%s has no unit: write \"%ss\" for seconds", b, b)
+	}
 	v, err := api.ParseDuration(string(b), time.Second)
 	if err != nil {
 		return err
