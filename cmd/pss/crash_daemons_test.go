@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -51,13 +50,11 @@ func TestKilledDaemonsLoseNothing(t *testing.T) {
 		}
 	}
 	progress()
-	t.Log(time.Now())
 	for round := range rounds(4) {
 		// A random moment: when some command has come some lines further.
 		k := rng.IntN(n)
 		to := count(w.home, k) + rng.IntN(20)
 		eventually(t, "a random moment", func() bool { return count(w.home, k) >= to })
-		t.Log(round, time.Now())
 		var victims []int
 		if round%4 != 0 {
 			victims = append(victims, w.host())
@@ -100,7 +97,6 @@ func TestKilledDaemonsLoseNothing(t *testing.T) {
 	require.Equal(t, 17, follower.wait(t), follower.errs.String())
 	checkNumbered(t, 0, follower.out.String(), withoutWarnings(follower.errs.String()))
 	require.Contains(t, follower.errs.String(), "the connection was restored")
-	t.Log(time.Now())
 	other := w.as("two")
 	for k := 1; k < n; k++ {
 		w.await(name(k), "Disconnected/None/Finished")
@@ -122,6 +118,7 @@ func TestKilledDaemonsLoseNothing(t *testing.T) {
 // A temporary session whose cmdlet was killed together with the agent is listed
 // and its output can be received.
 func TestTemporarySessionOfAKilledCmdlet(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, thisPSS, nil)
 	r := w.start("invoke-command", "--computer-name", "localhost", "--script-block", numbered(w.home, 1, 3, "sleep 0.05"))
 	eventually(t, "output", func() bool { return strings.Contains(r.out.String(), "o 5 ") })

@@ -62,6 +62,7 @@ func goOn(t *testing.T, pid int) {
 // An agent that was stopped past its lease and comes back cannot disturb the
 // session's new holder in any way.
 func TestStoppedAgentCannotDisturbTheNewHolder(t *testing.T) {
+	t.Parallel()
 	a := newWorld(t, racePSS, map[string]string{"host.toml": shortLease, "config.toml": quickBeat})
 	a.must("new-pssession", "--name", "s", "--output", "id")
 	a.must("invoke-command", "--name", "s", "--script-block", "v=kept")
@@ -142,8 +143,10 @@ func holderPipeline(t *testing.T, w *world) string {
 // The outage of an agent detaches the session; when it is back and nobody holds
 // the session, what it had under way goes on by itself.
 func TestOutageEndsByItself(t *testing.T) {
+	t.Parallel()
 	for name, hostToo := range map[string]bool{"Agent": false, "AgentAndHost": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, racePSS, map[string]string{"host.toml": shortLease, "config.toml": quickBeat})
 			w.must("new-pssession", "--name", "idle", "--output", "id")
 			w.must("invoke-command", "--name", "idle", "--script-block", "v=kept")
@@ -191,6 +194,7 @@ func TestOutageEndsByItself(t *testing.T) {
 // A pipe, a lock, a folder and a secret of the caller who happened to start the
 // daemons stay the caller's own.
 func TestColdAgentInheritsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, thisPSS, nil)
 	lock, dir := w.path("held"), w.path("here")
 	require.NoError(t, os.Mkdir(dir, 0o700))

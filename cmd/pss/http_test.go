@@ -98,15 +98,19 @@ func cmdAPI(ts *testscript.TestScript, neg bool, args []string) {
 // that the connection was closed. With -hold it does not wait for an answer and
 // keeps the connection open until the script's end, N times over.
 //
-//	raw [-plain] [-tls1.2] [-hold N] [-pad N] TEXT   \r, \n and \0 are understood
+// With -closes the host must end the connection by itself.
+//
+//	raw [-plain] [-tls1.2] [-closes] [-hold N] [-pad N] TEXT   \r, \n and \0 are understood
 func cmdRaw(ts *testscript.TestScript, neg bool, args []string) {
-	conf, plain, hold, pad := insecure(), false, 0, 0
+	conf, plain, closes, hold, pad := insecure(), false, false, 0, 0
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		switch args[0] {
 		case "-plain":
 			plain = true
 		case "-tls1.2":
 			conf.MaxVersion = tls.VersionTLS12
+		case "-closes":
+			closes = true
 		case "-hold":
 			n, err := strconv.Atoi(args[1])
 			ts.Check(err)
@@ -119,7 +123,7 @@ func cmdRaw(ts *testscript.TestScript, neg bool, args []string) {
 		args = args[1:]
 	}
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: raw [-plain] [-tls1.2] [-hold N] [-pad N] TEXT")
+		ts.Fatalf("usage: raw [-plain] [-tls1.2] [-closes] [-hold N] [-pad N] TEXT")
 	}
 	addr, err := hostAddress(ts.Getenv("PSS_HOME"))
 	ts.Check(err)
@@ -155,6 +159,10 @@ func cmdRaw(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		line, _, _ := strings.Cut(string(answer[:n]), "\r\n")
 		fmt.Fprintln(ts.Stdout(), line)
+		if closes {
+			_, err := io.Copy(io.Discard, c)
+			ts.Check(err)
+		}
 	}
 }
 

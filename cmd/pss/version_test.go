@@ -60,6 +60,7 @@ func (w *world) get(path string) ([]byte, error) {
 // Every pairing of cmdlet, agent and host (with its session hosts) of two
 // versions does the whole job.
 func TestVersionsTogether(t *testing.T) {
+	t.Parallel()
 	for _, host := range []string{"this", "next"} {
 		for _, agent := range []string{"this", "next"} {
 			w := newWorld(t, builds["this"], nil)
@@ -144,6 +145,7 @@ func kindsOf(recs []record) (kinds []string) {
 // A session host keeps the code it started with, and the listing shows its
 // version, when the host has been replaced by another build.
 func TestHostReplacedByAnotherVersion(t *testing.T) {
+	t.Parallel()
 	for _, builds := range [][2]string{{"this", "next"}, {"next", "this"}} {
 		t.Run(builds[0]+"-then-"+builds[1], func(t *testing.T) {
 			w := newWorld(t, thisPSS, nil)
@@ -152,9 +154,13 @@ func TestHostReplacedByAnotherVersion(t *testing.T) {
 			w.must("invoke-command", "--name", "old", "--script-block", "v=kept")
 			run := w.start("invoke-command", "--name", "old", "--script-block", numbered(w.home, 1, 4, "sleep 0.05"))
 			eventually(t, "output", func() bool { return strings.Contains(run.out.String(), "o 5 ") })
+			// The agent would start a host of its own build at once.
+			agent := w.agent()
+			stop(t, agent)
 			require.NoError(t, old.cmd.Process.Signal(syscall.SIGTERM))
 			old.wait(t)
 			w.startHost(builds[1])
+			goOn(t, agent)
 			w.must("new-pssession", "--name", "new", "--output", "id")
 			all := w.list("localhost")
 			require.Equal(t, versionOf(builds[0]), all["old"].Version)

@@ -30,6 +30,7 @@ type Agent struct {
 	ctx   context.Context // ends with the agent; what outlives a request hangs on it
 
 	mu        sync.Mutex // guards what follows; never held over a network call
+	confTime  time.Time  // of the config.toml that was read
 	clients   map[string]*clientSession
 	computers map[string]*computer
 	journal   *journal

@@ -34,6 +34,7 @@ type computer struct {
 
 // computerLocked returns the computer of that name.
 func (a *Agent) computerLocked(name string) *computer {
+	a.reloadLocked()
 	key := strings.ToLower(name)
 	if key == "" || key == "." {
 		key = "localhost"
@@ -43,7 +44,7 @@ func (a *Agent) computerLocked(name string) *computer {
 	}
 	c := &computer{a: a, name: key, pool: map[string]*client.Client{}}
 	found := false
-	for n, conf := range a.conf.Computers {
+	for n, conf := range a.known {
 		if strings.EqualFold(n, key) {
 			c.conf, found = conf, true
 		}
@@ -52,6 +53,30 @@ func (a *Agent) computerLocked(name string) *computer {
 	c.dial = client.DialTLS(c.endpoint)
 	a.computers[key] = c
 	return c
+}
+
+// reloadLocked reads the computers of config.toml again when it has changed. A file that cannot be
+// read changes nothing: the sessions that are known stay reachable.
+func (a *Agent) reloadLocked() {
+	var changed time.Time
+	if st, err := os.Stat(a.paths.ClientFile()); err == nil {
+		changed = st.ModTime()
+	}
+	if changed.Equal(a.confTime) {
+		return
+	}
+	a.confTime = changed
+	conf, err := a.paths.LoadClient()
+	if err != nil {
+		a.log.Warn("configuration not read again", "error", err)
+		return
+	}
+	a.known = conf.Computers
+	for _, k := range a.computers {
+		if !k.beating {
+			delete(a.computers, k.name)
+		}
+	}
 }
 
 // hostFor returns the client for the computer on behalf of a client session.

@@ -17,6 +17,9 @@ import (
 // thing that travels in one.
 const MaxBody = 16 << 20
 
+// drainTimeout bounds how long the rest of a body is waited for that nobody reads.
+const drainTimeout = 2 * time.Second
+
 // Handler answers a request with a value that becomes JSON, or an error that
 // becomes its *api.Error. A nil value and nil error say that the handler has
 // answered by itself.
@@ -28,6 +31,11 @@ func Serve(h Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(api.HeaderVersion, api.Version)
 		v, err := h(w, r)
+		if (err != nil || v != nil) && r.Body != http.NoBody {
+			// What the handler left of the body is read before the next request; a
+			// client that does not send it must not keep its connection for that.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTimeout))
+		}
 		switch {
 		case err != nil:
 			WriteError(w, err)

@@ -55,6 +55,7 @@ func (h *Host) guard(f client.Handler) client.Handler {
 		a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(h.token))
 		if (!ok || subtle.ConstantTimeCompare(a[:], b[:]) != 1) && !planted.On("no-token-check") {
 			h.log.Warn("access denied", "from", r.RemoteAddr)
+			w.Header().Set("Connection", "close") // at once, without waiting for a body
 			return nil, api.Errorf(api.CodeAccessDenied, "access is denied").WithID("AccessDenied").
 				Hint("check that the token_file in config.toml is the host's own (PSS_HOME/host/token)")
 		}

@@ -7,13 +7,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // This file reads /proc; on a system without it nothing is found.
-
-// ownGroup keeps a child out of the terminal's process group.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // processesWith returns the processes that have the variable, NAME=VALUE, in
 // their environment, except our own.

@@ -167,8 +167,6 @@ func (s *sshServer) launch(name string, args ...string) error {
 	defer log.Close()
 	cmd := exec.Command(name, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = s.b.env, log, log
-	// Out of reach of the terminal's Ctrl-C: stop ends it, in the right order.
-	cmd.SysProcAttr = ownGroup()
 	if err := cmd.Start(); err != nil {
 		return err
 	}
