@@ -30,7 +30,8 @@ type Agent struct {
 	ctx   context.Context // ends with the agent; what outlives a request hangs on it
 
 	mu        sync.Mutex // guards what follows; never held over a network call
-	confTime  time.Time  // of the config.toml that was read
+	confTime  time.Time  // of the config.toml whose computers are known
+	known     map[string]config.Computer
 	clients   map[string]*clientSession
 	computers map[string]*computer
 	journal   *journal
