@@ -38,7 +38,10 @@ func receiveUntil(w *world, limit int, args ...string) string {
 	require.NoError(t, cmd.Start())
 	var got bytes.Buffer
 	n, err := io.CopyN(&got, out, int64(limit))
-	require.NoError(t, err, "ended after %d bytes: %s", n, errs.String())
+	if err != nil {
+		_ = cmd.Wait() // only then standard error is complete
+		require.NoError(t, err, "ended after %d bytes: %s", n, errs.String())
+	}
 	require.NoError(t, cmd.Process.Kill())
 	_, err = io.Copy(&got, out)
 	require.NoError(t, err)

@@ -55,8 +55,9 @@ type Request struct {
 	Method string
 	Path   string // with its query
 	Header http.Header
-	In     any // sent as JSON; nil: no body; []byte: as it is
-	Out    any // takes the reply's JSON; nil: ignored; *[]byte: as it is
+	In     any     // sent as JSON; nil: no body; []byte: as it is
+	Out    any     // takes the reply's JSON; nil: ignored; *[]byte: as it is
+	Type   *string // takes the reply's content type, or is nil
 }
 
 // Do makes the request. The peer's refusal comes as *api.Error; a peer that
@@ -88,6 +89,9 @@ func (c *Client) Do(ctx context.Context, r Request) error {
 	}
 	if resp.StatusCode >= 300 {
 		return replyError(resp, data)
+	}
+	if r.Type != nil {
+		*r.Type = resp.Header.Get("Content-Type")
 	}
 	switch out := r.Out.(type) {
 	case nil:

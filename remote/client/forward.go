@@ -2,8 +2,6 @@ package client
 
 import (
 	"net/http"
-
-	"pss/remote/api"
 )
 
 // Forward passes a request on to the peer and its reply back, an attachment's
@@ -19,7 +17,13 @@ func (c *Client) Forward(w http.ResponseWriter, r *http.Request, header http.Hea
 
 // ForwardBody is Forward with a body that was read or made anew.
 func (c *Client) ForwardBody(w http.ResponseWriter, r *http.Request, header http.Header, body []byte) error {
-	req := Request{Method: r.Method, Path: r.URL.RequestURI(), Header: header}
+	req := Request{Method: r.Method, Path: r.URL.RequestURI(), Header: header.Clone()}
+	if accept := r.Header["Accept"]; accept != nil {
+		if req.Header == nil {
+			req.Header = http.Header{}
+		}
+		req.Header["Accept"] = accept
+	}
 	if len(body) > 0 {
 		req.In = body
 	}
@@ -40,11 +44,12 @@ func (c *Client) ForwardBody(w http.ResponseWriter, r *http.Request, header http
 		return nil
 	}
 	var out []byte
-	req.Out = &out
+	var contentType string
+	req.Out, req.Type = &out, &contentType
 	if err := c.Do(r.Context(), req); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", api.TypeJSON)
+	w.Header().Set("Content-Type", contentType)
 	_, err := w.Write(out)
 	return err
 }
