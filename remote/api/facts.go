@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 )
@@ -64,7 +63,7 @@ func (w *FactsWriter) Write(info *RunspaceInfo) error {
 	binary.LittleEndian.PutUint32(b[4:], uint32(len(data)))
 	binary.LittleEndian.PutUint64(b[8:], next)
 	b = append(b, data...)
-	binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli()))
+	binary.LittleEndian.PutUint32(b, checksum(0, b[4:]))
 	if _, err := w.f.WriteAt(b, int64(next%2)*factsSlot); err != nil {
 		return err
 	}
@@ -138,7 +137,7 @@ func slotData(f io.ReaderAt, i int, head []byte) []byte {
 	if _, err := f.ReadAt(data, int64(i)*factsSlot+factsHeader); err != nil {
 		return nil
 	}
-	crc := crc32.Update(crc32.Checksum(head[4:], castagnoli()), castagnoli(), data)
+	crc := checksum(checksum(0, head[4:]), data)
 	if crc != binary.LittleEndian.Uint32(head) {
 		return nil
 	}

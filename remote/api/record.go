@@ -5,9 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
-	"sync"
 	"time"
 )
 
@@ -98,9 +96,6 @@ var ErrShortFrame = errors.New("frame is incomplete")
 // ErrCorruptFrame says that the bytes are no frame, or fail their checksum.
 var ErrCorruptFrame = errors.New("frame is corrupt")
 
-// castagnoli is made on first use: a cmdlet that moves no frames starts without.
-var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
-
 // PutFrameHeader writes the header of rec, whose Data must not exceed
 // MaxFrameData, into h[:FrameHeaderSize]; h followed by rec.Data is the frame.
 //
@@ -113,9 +108,8 @@ func PutFrameHeader(h []byte, rec *Record) {
 	binary.LittleEndian.PutUint32(h[12:], rec.Pipeline)
 	binary.LittleEndian.PutUint64(h[16:], rec.Seq)
 	binary.LittleEndian.PutUint64(h[24:], uint64(rec.Time.UnixNano()))
-	table := castagnoli()
-	crc := crc32.Update(0, table, h[4:FrameHeaderSize])
-	binary.LittleEndian.PutUint32(h, crc32.Update(crc, table, rec.Data))
+	crc := checksum(0, h[4:FrameHeaderSize])
+	binary.LittleEndian.PutUint32(h, checksum(crc, rec.Data))
 }
 
 // AppendFrame appends rec's frame to dst.
@@ -148,7 +142,7 @@ func ParseFrame(b []byte) (rec Record, n int, err error) {
 	if len(b) < n {
 		return Record{}, 0, ErrShortFrame
 	}
-	if crc32.Checksum(b[4:n], castagnoli()) != binary.LittleEndian.Uint32(b) {
+	if checksum(0, b[4:n]) != binary.LittleEndian.Uint32(b) {
 		return Record{}, 0, fmt.Errorf("%w: checksum", ErrCorruptFrame)
 	}
 	return Record{
@@ -184,7 +178,7 @@ func (f *FrameReader) Next() (Record, error) {
 		return Record{}, err
 	}
 	if cap(f.buf) < n {
-		f.buf = make([]byte, n, max(n, 64<<10))
+		f.buf = make([]byte, n, max(n, 4<<10))
 	}
 	if _, err := io.ReadFull(f.r, f.buf[:n]); err != nil {
 		if err == io.EOF {

@@ -64,6 +64,19 @@ func (r *RunspaceInfo) Running() *Pipeline {
 	return nil
 }
 
+// Brief returns the facts as a listing shows them: of the pipelines only those
+// that run, that are unread, and the newest one.
+func (r *RunspaceInfo) Brief() *RunspaceInfo {
+	b := *r
+	b.Pipelines = make([]Pipeline, 0, 1)
+	for i := range r.Pipelines {
+		if p := &r.Pipelines[i]; p.Running() || p.Unread() || i == len(r.Pipelines)-1 {
+			b.Pipelines = append(b.Pipelines, *p)
+		}
+	}
+	return &b
+}
+
 // Unread returns data bytes and records that wait for a receiver.
 func (r *RunspaceInfo) Unread() (bytes int64, records uint64) {
 	for i := range r.Pipelines {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"net/http"
+	"strconv"
 )
 
 // Forward passes a request on to the peer and its reply back, an attachment's
@@ -50,6 +51,7 @@ func (c *Client) ForwardBody(w http.ResponseWriter, r *http.Request, header http
 		return err
 	}
 	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(out)))
 	_, err := w.Write(out)
 	return err
 }

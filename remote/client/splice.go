@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"pss/remote/api"
 )
@@ -20,6 +22,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return 
 //
 // down is the client's side, up the session host's.
 func Splice(down, up *Stream) (clean bool) {
+	defer spread()()
 	fromClient := make(chan bool, 1)
 	oneWay := func(dst, src *Stream, last api.Kind) bool {
 		clean, err := copyFrames(dst, src, last)
@@ -44,6 +47,18 @@ func Splice(down, up *Stream) (clean bool) {
 	down.relax()
 	up.relax()
 	return true
+}
+
+// splices counts the attachments that pass through this process.
+var splices atomic.Int32
+
+// spread gives the process as many processors as attachments pass through it, up
+// to what the computer has: it may have begun with one. It never takes one back.
+func spread() (done func()) {
+	if n := int(splices.Add(1)); n > runtime.GOMAXPROCS(0) && n <= runtime.NumCPU() {
+		runtime.GOMAXPROCS(n)
+	}
+	return func() { splices.Add(-1) }
 }
 
 // copyFrames copies until the last frame of this direction has passed (true), or

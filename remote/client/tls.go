@@ -118,7 +118,7 @@ func newBulkConn(c net.Conn) *bulkConn { return &bulkConn{Conn: c} }
 
 const (
 	// bulkSize is how much is gathered or read at once while much data flows.
-	bulkSize   = 128 << 10
+	bulkSize   = 256 << 10
 	smallRead  = 4 << 10
 	tlsHeader  = 5
 	tlsLengthI = 3 // of the length in a TLS record's header

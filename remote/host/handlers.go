@@ -97,7 +97,7 @@ func (h *Host) handleList(_ http.ResponseWriter, r *http.Request) (any, error) {
 			list.Errors = append(list.Errors, api.AsError(err))
 			continue
 		}
-		list.Sessions = append(list.Sessions, *view(info, asker))
+		list.Sessions = append(list.Sessions, *view(info.Brief(), asker))
 	}
 	slices.SortFunc(list.Sessions, func(a, b api.Session) int { return a.Runspace.Created.Compare(b.Runspace.Created) })
 	return list, nil
