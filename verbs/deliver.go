@@ -217,6 +217,13 @@ func encodeLine(w io.Writer, v any) error {
 // drive returns the delivery's drive, with a progress line while the connection
 // is lost.
 func (d *delivery) drive(agent *client.Client, ref string, req api.StreamRequest, window time.Duration) *client.Drive {
+	ahead(func() {
+		var hello api.StreamHello
+		_ = json.Unmarshal([]byte(`{"Pipelines":[{}],"Last":{}}`), &hello)
+		var end api.PipelineEnd
+		_ = json.Unmarshal([]byte(`{"Outcome":""}`), &end)
+		_ = api.AppendFrame(nil, &api.Record{})
+	})
 	req.Stream = uuid.NewString()
 	return &client.Drive{
 		Client: agent, Session: ref, Request: req, Consumer: d, RetryWindow: window,

@@ -2,8 +2,11 @@ package verbs
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"strings"
 
+	"pss/format"
 	"pss/remote/api"
 )
 
@@ -40,6 +43,11 @@ func runGetPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err != nil {
 		return err
 	}
+	ahead(func() {
+		var list api.SessionList
+		_ = json.Unmarshal([]byte(`{"Sessions":[{"Runspace":{"Attached":{},"Pipelines":[{}]}}]}`), &list)
+		_ = format.Write(io.Discard, rt.mode, []PSSession{{}})
+	})
 	f := &failures{rt: rt, cmd: in.cmd}
 	var found []*api.Session
 	if sel.empty() {

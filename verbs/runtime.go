@@ -65,6 +65,10 @@ func (rt *Runtime) write(objects any) error {
 	return formatError(format.Write(rt.Stdout, o, objects))
 }
 
+// ahead does what the answer will need while the agent is still at it: in a
+// process that lives for milliseconds everything is done for the first time.
+func ahead(f func()) { go f() }
+
 func formatError(err error) error {
 	var u *format.UsageError
 	if errors.As(err, &u) {

@@ -30,6 +30,8 @@ type computer struct {
 	dial    client.Dialer
 	pool    map[string]*client.Client // one per client session: it names its asker
 	beating bool
+	known   string    // the token
+	changed time.Time // its file
 }
 
 // computerLocked returns the computer of that name.
@@ -169,8 +171,29 @@ func loopback(addr string) string {
 	return addr
 }
 
-// token reads what proves who we are.
+// token returns what proves who we are. It is read again when its file changed.
 func (k *computer) token() (string, error) {
+	path := k.conf.TokenFile
+	if k.local {
+		path = k.a.paths.HostToken()
+	}
+	st, err := os.Stat(path)
+	k.a.mu.Lock()
+	known, changed := k.known, k.changed
+	k.a.mu.Unlock()
+	if err == nil && known != "" && st.ModTime().Equal(changed) {
+		return known, nil
+	}
+	token, rerr := k.readToken()
+	if err == nil && rerr == nil {
+		k.a.mu.Lock()
+		k.known, k.changed = token, st.ModTime()
+		k.a.mu.Unlock()
+	}
+	return token, rerr
+}
+
+func (k *computer) readToken() (string, error) {
 	path := k.conf.TokenFile
 	if k.local {
 		path = k.a.paths.HostToken()
