@@ -22,8 +22,7 @@ import (
 
 // home is one PSS_HOME. Its path is short, because sockets stand in it.
 type home struct {
-	dir  string
-	keep bool // sessions are the script's own concern: none may be left
+	dir string
 }
 
 // crashLog takes the standard error of a home's session hosts.

@@ -45,7 +45,7 @@ type RunspaceInfo struct {
 	OutputBufferSize    int64
 	Pipelines           []Pipeline `json:",omitempty"` // running, unread and the newest one
 	Changed             time.Time  // when this was written
-	nextFields                     // what a later version adds: none, but in the tests' own build
+	NextFields                     // what a later version adds: none, but in the tests' own build
 }
 
 // Reasons of RunspaceInfo.Detached.

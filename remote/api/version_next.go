@@ -4,8 +4,8 @@ package api
 
 const versionSuffix = "-next"
 
-// nextFields stands for what a later version adds to RunspaceInfo.
-type nextFields struct {
+// NextFields stands for what a later version adds to RunspaceInfo.
+type NextFields struct {
 	Next string `json:",omitempty"`
 }
 
