@@ -80,6 +80,12 @@
 //   - 2026-11: a dead session's output is served by a session host without an
 //     engine rather than by the host, so that one program alone reads and repairs
 //     spools.
+//   - 2026-11: facts are written in place in two slots, not replaced by rename:
+//     replacing a file cost as much as the rest of a short command.
+//   - 2026-11: an attachment gives its connection back after its last frame, so that
+//     the next command needs no handshake.
+//   - 2026-11: tests run the real processes on temporary folders rather than roles
+//     joined in one process: starting them costs milliseconds.
 //   - 2026-11: the agent's table is an appended journal, not a file that is written
 //     anew: making a thousand sessions must not cost a thousand times a thousand.
 package remote

@@ -190,6 +190,8 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 		close(t.done)
 	}()
 	sceneOf(ts).terminals[args[0]] = t
+	// What is typed before the prompt would be echoed in front of it.
+	cmdScreen(ts, false, []string{args[0], "10s", `\$ $`})
 }
 
 func (t *terminal) close() {

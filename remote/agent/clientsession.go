@@ -177,6 +177,7 @@ func (a *Agent) watchOwner(c *clientSession, e *entry) {
 		still := c.entries[e.instance] == e && e.temporary
 		e.temporary, e.mine = false, true
 		if still {
+			c.number(e)
 			a.record(change{Client: c.key, Entry: e.saved()})
 		}
 		a.mu.Unlock()

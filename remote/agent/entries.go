@@ -8,13 +8,22 @@ import (
 	"pss/remote/api"
 )
 
-// newEntry gives the next Id to a session that this client session sees for the
-// first time.
+// newEntry notes a session that this client session sees for the first time.
 func (c *clientSession) newEntry(instance, computer string) *entry {
-	c.nextID++
-	e := &entry{id: c.nextID, instance: instance, computer: computerName(computer)}
+	e := &entry{instance: instance, computer: computerName(computer)}
 	c.entries[instance] = e
 	return e
+}
+
+// number gives the session the next Id, if it has none: the first time that it
+// is shown. A temporary session that nobody ever sees takes none.
+func (c *clientSession) number(e *entry) (fresh bool) {
+	if e.id != 0 {
+		return false
+	}
+	c.nextID++
+	e.id = c.nextID
+	return true
 }
 
 // computerName is how a computer is echoed: as typed, but for PowerShell's ".".

@@ -117,9 +117,15 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 		e = c.newEntry(id.String(), req.ComputerName)
 		e.temporary, e.mine, e.making = req.Temporary, !req.Temporary, true
 		e.owner, e.ownerFrom = p.PID, p.start
-		if req.Name == "" {
+		switch {
+		case req.Temporary:
+			req.Name = "Temporary-" + e.instance[:8]
+		case req.Name == "":
 			c.nextName++
 			req.Name = fmt.Sprintf("Session%d", c.nextName)
+		}
+		if !req.Temporary {
+			c.number(e)
 		}
 		// Known on disk before it exists: no crash leaves a session that we made
 		// and do not know.

@@ -29,6 +29,8 @@ func TestTheJournalSurvivesTheAgent(t *testing.T) {
 	a.clients[c.key] = c
 	for _, id := range []string{"g1", "g2", "g3"} {
 		e := c.newEntry(id, ".")
+		require.True(t, c.number(e))
+		require.False(t, c.number(e), "an Id stays")
 		e.name, e.mine = "n-"+id, true
 		a.record(change{Client: c.key, Entry: e.saved(), NextName: 7})
 	}
@@ -47,12 +49,15 @@ func TestTheJournalSurvivesTheAgent(t *testing.T) {
 	assert.Equal(t, *c.entries["g1"], *got.entries["g1"])
 	assert.Equal(t, "localhost", got.entries["g3"].computer)
 	assert.NotContains(t, got.entries, "g2")
-	assert.Equal(t, 4, got.newEntry("g4", "x").id, "an Id is never given twice")
+	fresh := got.newEntry("g4", "x")
+	assert.Zero(t, fresh.id, "not before it is shown")
+	got.number(fresh)
+	assert.Equal(t, 4, fresh.id, "an Id is never given twice")
 }
 
 func TestReferences(t *testing.T) {
 	c := newClientSession("batch")
-	c.newEntry("aaaa", "x")
+	c.number(c.newEntry("aaaa", "x"))
 	for ref, id := range map[string]string{
 		"1": "", "AAAA": "", "2": "RemoteRunspaceNotAvailableForSpecifiedSessionId", "bbbb": "RemoteRunspaceNotAvailableForSpecifiedRunspaceId",
 	} {

@@ -98,7 +98,8 @@ func (a *Agent) merge(c *clientSession, name string, sessions []api.Session, loc
 		if e == nil {
 			e = c.newEntry(s.Runspace.InstanceID, name)
 		}
-		if e.asked.Before(asked) && e.learn(&s) {
+		fresh := c.number(e)
+		if e.asked.Before(asked) && e.learn(&s) || fresh {
 			changes = append(changes, change{Client: c.key, Entry: e.saved()})
 		}
 		s.ID, s.ComputerName = e.id, e.computer
