@@ -100,9 +100,11 @@ func spawn(spec Spec, d *driver, env []string, dir string) (*shell, error) {
 		nonce: hex.EncodeToString(raw[:]), control: control, private: private, pipe: pipeName(childIn),
 		marks: make(chan mark, 16), exited: make(chan struct{}),
 	}
+	// Busybox prompts on standard output; nothing else ever comes there, since
+	// every command has its own.
 	sh.cmd = &exec.Cmd{
 		Path: spec.Shell, Args: append([]string{spec.Shell}, d.argv...), Env: env, Dir: dir,
-		Stdin: childIn, Stderr: childErr, SysProcAttr: childAttr(),
+		Stdin: childIn, Stdout: childErr, Stderr: childErr, SysProcAttr: childAttr(),
 	}
 	started := make(chan error)
 	go sh.live(started)
