@@ -15,7 +15,8 @@ func newConnectPSSession() *command {
 		synopsis: "Connects disconnected sessions to this client session.",
 		notes: "With --computer-name and no name it connects every session of yours there that nobody holds. " +
 			"It brings no output: pss receive-pssession does. A session that is connected here already is returned unchanged; one that another client holds is refused.",
-		params:     selectorParams(true),
+		params: append(selectorParams(true),
+			sessionOptionParam("options as JSON; of them OutputBufferingMode takes effect")),
 		positional: []string{"ComputerName"},
 		examples: []example{
 			{"pss connect-pssession --computer-name server01 --name build", "take the session up again, from any computer"},
@@ -25,6 +26,10 @@ func newConnectPSSession() *command {
 }
 
 func runConnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
+	options, err := sessionOption(rt, in)
+	if err != nil {
+		return err
+	}
 	t, err := readTargets(ctx, rt, in)
 	if err != nil {
 		return err
@@ -36,7 +41,7 @@ func runConnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
 		})
 	}
 	return t.print(func(s *api.Session) (*api.Session, error) {
-		got, err := t.agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{})
+		got, err := t.agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{Options: options})
 		if err != nil {
 			return nil, connectFailed(err)
 		}

@@ -36,6 +36,7 @@ func creationParams() []param {
 		{Parameter{Name: "ConfigurationName", Kind: KindValue}, "session configuration: Microsoft.PowerShell, bash or sh", "Microsoft.PowerShell"},
 		{Parameter{Name: "Environment", Kind: KindList}, "variables for the session, NAME=VALUE", ""},
 		{Parameter{Name: "WorkingDirectory", Kind: KindValue}, "where the session starts, on its computer", "the home folder"},
+		sessionOptionParam("options as JSON: IdleTimeout in milliseconds, OutputBufferingMode"),
 	}
 }
 
@@ -44,6 +45,10 @@ func creation(rt *Runtime, in *input) (api.CreateRequest, error) {
 	req := api.CreateRequest{
 		ConfigurationName: in.String("configuration-name"), WorkingDirectory: in.String("working-directory"),
 		Locale: rt.locale(), Attach: &api.AttachRequest{},
+	}
+	var err error
+	if req.Options, err = sessionOption(rt, in); err != nil {
+		return req, err
 	}
 	for _, kv := range in.StringSlice("environment") {
 		name, value, ok := strings.Cut(kv, "=")
