@@ -33,7 +33,8 @@
 // it becomes its program: sleep 9 & kill $! may come to nothing there. A RETURN
 // trap of bash fires for our trap function, too, and for the script itself; traces
 // of set -x have one more +; a child that was killed is not reported by bash.
-// A shell that is started again has its own limits (ulimit) and job table.
+// A shell that is started again has its own limits (ulimit) and job table. Busybox's
+// ash works as sh, but for an EXIT trap that a subshell sets, which does not run.
 //
 // Processes are told apart by their parents, by the shell's session id and by a
 // variable in their environment. A process that clears its environment, makes a
