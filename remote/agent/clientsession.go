@@ -39,6 +39,7 @@ type entry struct {
 	temporary bool   // of Invoke-Command -ComputerName, while that cmdlet lives
 	owner     int    // pid of that cmdlet
 	ownerFrom uint64 // and its start time
+	leaving   bool   // its cmdlet is gone, and it is being left behind
 
 	making bool      // its creation is under way
 	asked  time.Time // when we last asked the host for it alone: no earlier listing knows better
@@ -138,6 +139,27 @@ func (a *Agent) endClient(c *clientSession) {
 
 // leaveBehind detaches a session and reports whether it was idle.
 func (a *Agent) leaveBehind(c *clientSession, e *entry) (idle bool) {
+	idle, err := a.detachOnce(c, e)
+	for try := 0; err != nil && try < leaveTries && !api.IsCode(err, api.CodeNotFound); try++ {
+		a.log.Warn("not disconnected", "session", e.instance, "error", err)
+		select {
+		case <-a.ctx.Done():
+			return false
+		case <-time.After(time.Second):
+		}
+		idle, err = a.detachOnce(c, e)
+	}
+	a.mu.Lock()
+	e.attached = false // if the host stayed silent, our heartbeat's end lets the lease lapse
+	a.mu.Unlock()
+	return err == nil && idle
+}
+
+// leaveTries bounds how often a host that does not answer is asked.
+const leaveTries = 30
+
+// detachOnce detaches the session if it is attached to c.
+func (a *Agent) detachOnce(c *clientSession, e *entry) (idle bool, err error) {
 	ctx, cancel := context.WithTimeout(a.ctx, 10*time.Second)
 	defer cancel()
 	cl := a.hostFor(c, e.computer)
@@ -145,13 +167,7 @@ func (a *Agent) leaveBehind(c *clientSession, e *entry) (idle bool) {
 	if err == nil && s.State == api.StateOpened {
 		_, err = cl.Detach(ctx, e.instance, &api.DetachRequest{Epoch: s.Runspace.Attached.Epoch})
 	}
-	if err != nil {
-		a.log.Warn("not disconnected", "session", e.instance, "error", err)
-	}
-	a.mu.Lock()
-	e.attached = false
-	a.mu.Unlock()
-	return err == nil && s.CommandState == api.CommandNone
+	return err == nil && s.CommandState == api.CommandNone, err
 }
 
 // closeIdle removes a session that nobody has taken up during the grace.
@@ -174,15 +190,20 @@ func (a *Agent) closeIdle(c *clientSession, e *entry) {
 func (a *Agent) watchOwner(c *clientSession, e *entry) {
 	lost := func() {
 		a.mu.Lock()
-		still := c.entries[e.instance] == e && e.temporary
-		e.temporary, e.mine = false, true
-		if still {
+		first := c.entries[e.instance] == e && e.temporary && !e.leaving
+		e.leaving = true
+		a.mu.Unlock()
+		if !first {
+			return
+		}
+		a.leaveBehind(c, e)
+		// Only now: an agent that is killed before leaves it to the next one.
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if c.entries[e.instance] == e {
+			e.temporary, e.mine = false, true
 			c.number(e)
 			a.record(change{Client: c.key, Entry: e.saved()})
-		}
-		a.mu.Unlock()
-		if still {
-			a.leaveBehind(c, e)
 		}
 	}
 	stop, err := platform.WatchProcess(e.owner, lost)
