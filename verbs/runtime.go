@@ -26,6 +26,7 @@ type Runtime struct {
 
 	mode  format.Options
 	agent *client.Client
+	found *config.Paths
 }
 
 // HostSettings are the parameters of pss host.
@@ -36,11 +37,14 @@ type HostSettings struct {
 	Lease    string
 }
 
-// setOutput reads --output, --property and PSS_OUTPUT.
+// setOutput reads --output, --property, PSS_OUTPUT and config.toml, in this order.
 func (rt *Runtime) setOutput(in *input) error {
 	text := in.String("output")
 	if text == "" {
 		text = rt.Getenv("PSS_OUTPUT")
+	}
+	if text == "" {
+		text = rt.configuredOutput()
 	}
 	rt.mode = format.Options{Mode: format.ModeTable, Properties: in.StringSlice("property")}
 	if text == "" {
@@ -52,6 +56,32 @@ func (rt *Runtime) setOutput(in *input) error {
 	}
 	rt.mode.Mode = m
 	return nil
+}
+
+// paths finds the caller's folders, once.
+func (rt *Runtime) paths() (config.Paths, error) {
+	if rt.found == nil {
+		p, err := config.Find()
+		if err != nil {
+			return p, err
+		}
+		rt.found = &p
+	}
+	return *rt.found, nil
+}
+
+// configuredOutput is the output format of config.toml. A file that cannot be read
+// gives none: it is reported when an agent has to start with it.
+func (rt *Runtime) configuredOutput() string {
+	paths, err := rt.paths()
+	if err != nil {
+		return ""
+	}
+	c, err := paths.LoadClient()
+	if err != nil {
+		return ""
+	}
+	return c.Defaults.Output
 }
 
 // write prints objects in the wanted format.
@@ -88,7 +118,7 @@ func (rt *Runtime) Agent() (*client.Client, error) {
 	if rt.agent != nil {
 		return rt.agent, nil
 	}
-	paths, err := config.Find()
+	paths, err := rt.paths()
 	if err != nil {
 		return nil, err
 	}
