@@ -94,9 +94,6 @@ func (p Paths) ClientFile() string { return filepath.Join(p.Config, "config.toml
 // HostFile is host.toml.
 func (p Paths) HostFile() string { return filepath.Join(p.Config, "host.toml") }
 
-// PinsFile holds the fingerprints that were accepted.
-func (p Paths) PinsFile() string { return filepath.Join(p.AgentDir(), "pins.json") }
-
 // AgentDir is the agent's own folder.
 func (p Paths) AgentDir() string { return filepath.Join(p.State, "agent") }
 

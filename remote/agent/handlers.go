@@ -255,8 +255,8 @@ func (a *Agent) handleStream(w http.ResponseWriter, r *http.Request, c *clientSe
 	if err != nil {
 		return nil, err
 	}
-	if !client.WantsUpgrade(r) {
-		return nil, api.Errorf(api.CodeInvalidArgument, "this path needs 'Upgrade: %s'", api.UpgradeProtocol)
+	if err := client.RequireUpgrade(r); err != nil {
+		return nil, err
 	}
 	r.URL.Path = api.SessionPath(e.instance, "/stream")
 	again := false

@@ -92,8 +92,8 @@ func ReadBody(w http.ResponseWriter, r *http.Request, v any) error {
 // Accept answers a request for an attachment with 101 and takes the connection
 // over. It fails if the request does not ask for api.UpgradeProtocol.
 func Accept(w http.ResponseWriter, r *http.Request) (*Stream, error) {
-	if !WantsUpgrade(r) {
-		return nil, api.Errorf(api.CodeInvalidArgument, "this path needs 'Upgrade: %s'", api.UpgradeProtocol)
+	if err := RequireUpgrade(r); err != nil {
+		return nil, err
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -107,6 +107,15 @@ func Accept(w http.ResponseWriter, r *http.Request) (*Stream, error) {
 		return nil, err
 	}
 	return newStream(nc, rw.Reader), nil
+}
+
+// RequireUpgrade refuses a request for an attachment that does not ask for
+// api.UpgradeProtocol, before anything is done for it.
+func RequireUpgrade(r *http.Request) error {
+	if WantsUpgrade(r) {
+		return nil
+	}
+	return api.Errorf(api.CodeInvalidArgument, "this path needs 'Upgrade: %s'", api.UpgradeProtocol)
 }
 
 // WantsUpgrade reports whether r asks for an attachment.

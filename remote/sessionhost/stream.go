@@ -40,8 +40,8 @@ func (s *Session) handleStream(w http.ResponseWriter, r *http.Request) (any, err
 	if err := client.ReadBody(w, r, &req); err != nil {
 		return nil, err
 	}
-	if !client.WantsUpgrade(r) {
-		return nil, api.Errorf(api.CodeInvalidArgument, "this path needs 'Upgrade: %s'", api.UpgradeProtocol)
+	if err := client.RequireUpgrade(r); err != nil {
+		return nil, err
 	}
 	st := &stream{s: s, req: req, final: make(chan struct{})}
 	if req.Start != nil {
