@@ -105,7 +105,8 @@ func (s *suite) testStop(t *testing.T) {
 func (s *suite) testEarlierChild(t *testing.T) {
 	ss := s.open(t)
 	// An asynchronous child starts with INT ignored; this one takes it back.
-	child := `exec perl -e '$SIG{INT}=sub{open F,">hit";close F;exit}; open F,">up";close F; sleep 1 while 1' >/dev/null 2>&1`
+	// It answers USR1 with a file, so that a late INT cannot be overlooked.
+	child := `exec perl -e 'sub f{open F,">$_[0]";close F} $SIG{INT}=sub{f("hit");exit}; $SIG{USR1}=sub{f("well")}; f("up"); sleep 1 while 1' >/dev/null 2>&1`
 	ss.run("( " + child + " ) & echo $! >pid")
 	eventually(t, "child", func() bool { _, err := os.Stat(ss.file("up")); return err == nil })
 	r := ss.start(engine.Command{Script: "echo ready; sleep 60"}, nil)
@@ -113,7 +114,8 @@ func (s *suite) testEarlierChild(t *testing.T) {
 	r.p.Stop()
 	require.Equal(t, api.OutcomeStopped, r.wait().Outcome)
 	pid := readPid(t, ss.file("pid"))
-	require.NoError(t, syscall.Kill(pid, 0), "the child lives")
+	require.NoError(t, syscall.Kill(pid, syscall.SIGUSR1), "the child lives")
+	eventually(t, "the child's answer", func() bool { _, err := os.Stat(ss.file("well")); return err == nil })
 	require.NoFileExists(t, ss.file("hit"))
 }
 
