@@ -14,6 +14,7 @@ type Bootstrap struct {
 	WorkingDir  string
 	Open        *RunspaceInfo // identity and settings; nil for a spare, which gets it later
 	Attach      *Attachment   // the first client, if it attaches at once
+	Start       *FirstCommand // begins with the session
 	MinIdleMs   int64
 }
 
@@ -32,6 +33,7 @@ const (
 type Adoption struct {
 	Open   *RunspaceInfo
 	Attach *Attachment
+	Start  *FirstCommand `json:",omitempty"`
 }
 
 // BootstrapReply is one line on the ready descriptor: after the bootstrap, and

@@ -34,13 +34,39 @@ const (
 	MinIdleTimeoutMs     int64 = 60_000
 	DefaultIdleTimeoutMs int64 = 7 * 24 * 3600 * 1000
 	MaxIdleTimeoutMs     int64 = 2_147_483_647
+	// IdleTimeoutNever asks for a session that never expires; a configuration
+	// allows it by MaxIdleTimeoutMs = "never". In facts both then are 0.
+	IdleTimeoutNever int64 = -2
 )
 
 // SessionOption is the part of PowerShell's PSSessionOption that a session host
 // acts on. Members that are not given stay unchanged.
 type SessionOption struct {
-	IdleTimeout         *int64              `json:",omitempty"` // milliseconds; -1: the server's default
+	IdleTimeout         *int64              `json:",omitempty"` // milliseconds; -1: the server's default; IdleTimeoutNever
 	OutputBufferingMode OutputBufferingMode `json:",omitempty"`
+}
+
+// ParseIdleTimeout reads an idle timeout: what ParseDuration reads, or "never".
+// It returns milliseconds.
+func ParseIdleTimeout(s string, unit time.Duration) (int64, error) {
+	if strings.EqualFold(s, "never") {
+		return IdleTimeoutNever, nil
+	}
+	d, err := ParseDuration(s, unit)
+	return d.Milliseconds(), err
+}
+
+// CheckIdleTimeout returns the idle timeout that facts hold for a wanted one: the
+// wanted one if it is within min and max, both in milliseconds and max 0 for none;
+// present if that is asked for; else ok is false.
+func CheckIdleTimeout(wanted *int64, present, min, max int64) (ms int64, ok bool) {
+	switch {
+	case wanted == nil || *wanted == -1:
+		return present, true
+	case *wanted == IdleTimeoutNever:
+		return 0, max == 0
+	}
+	return *wanted, *wanted >= min && (max == 0 || *wanted <= max)
 }
 
 // ParseDuration reads a number of unit, or a duration with a unit of its own

@@ -34,6 +34,10 @@ type Pipeline struct {
 	Began      time.Time     // wall clock
 	Ended      *time.Time    `json:",omitempty"`
 	Reason     string        `json:",omitempty"` // of Failed and Lost
+	// OnFinish is a shell command that runs once on the host when this one has
+	// ended; Told says that it was started.
+	OnFinish string `json:",omitempty"`
+	Told     bool   `json:",omitempty"`
 }
 
 // Running reports whether the pipeline has not ended.
@@ -86,6 +90,8 @@ type Command struct {
 	Arguments []string  `json:",omitempty"` // $1 $2 … of Script
 	Argv      []string  `json:",omitempty"` // one command whose argument boundaries are kept
 	Input     InputMode `json:",omitempty"`
+	// OnFinish runs once on the host when the command has ended.
+	OnFinish string `json:",omitempty"`
 }
 
 // StreamRequest opens an attachment's connection. With Start it also starts the
@@ -100,6 +106,15 @@ type StreamRequest struct {
 	// InputOnly sends standard input and takes no output: KindDone comes once
 	// all of it is stored on the host.
 	InputOnly bool `json:",omitempty"`
+	// Peek reads without taking: nothing is acknowledged, no attachment is needed,
+	// and whoever holds the session or receives its output is not disturbed.
+	Peek bool `json:",omitempty"`
+	// NoWait delivers what is there and does not wait for the end of a command.
+	NoWait bool `json:",omitempty"`
+	// Tail begins with the last so many lines of all that is kept, Since with the
+	// first record of that time or later; both go with Peek.
+	Tail  int        `json:",omitempty"`
+	Since *time.Time `json:",omitempty"`
 }
 
 // StreamHello is the session host's first frame on an attachment.
@@ -110,6 +125,9 @@ type StreamHello struct {
 	Input     int64      `json:",omitempty"` // bytes of standard input that arrived so far
 	// HeartbeatMs is the longest silence of the session host; 0 for an old one.
 	HeartbeatMs int64 `json:",omitempty"`
+	// SkipLines is how many lines a reader of Tail has to leave out at the beginning
+	// of what is delivered: records do not end where lines do.
+	SkipLines int `json:",omitempty"`
 }
 
 // StartRequest starts a pipeline without taking its output.

@@ -43,9 +43,15 @@ type RunspaceInfo struct {
 	MaxIdleTimeoutMs    int64
 	OutputBufferingMode OutputBufferingMode
 	OutputBufferSize    int64
-	Pipelines           []Pipeline `json:",omitempty"` // running, unread and the newest one
-	Changed             time.Time  // when this was written
-	NextFields                     // what a later version adds: none, but in the tests' own build
+	// What the session configuration says; see config.Session. 0 is no limit.
+	IdleClockStopsWhileBusy bool       `json:",omitempty"`
+	MaxCommands             int        `json:",omitempty"`
+	MaxMemoryBytes          int64      `json:",omitempty"`
+	MaxProcesses            int        `json:",omitempty"`
+	OnFinish                string     `json:",omitempty"` // of commands that bring none of their own
+	Pipelines               []Pipeline `json:",omitempty"` // running, unread and the newest one
+	Changed                 time.Time  // when this was written
+	NextFields                         // what a later version adds: none, but in the tests' own build
 }
 
 // Reasons of RunspaceInfo.Detached.
@@ -97,6 +103,10 @@ type Session struct {
 	Availability Availability
 	CommandState CommandState
 	Runspace     RunspaceInfo
+	// LastSeen is when the host last heard of the client that is attached.
+	LastSeen *time.Time `json:",omitempty"`
+	// Existed answers CreateRequest.IfAbsent: nothing was made.
+	Existed bool `json:",omitempty"`
 }
 
 // SessionList answers GET sessions. Errors are the computers that did not
@@ -119,6 +129,18 @@ type CreateRequest struct {
 	WorkingDirectory  string            `json:",omitempty"`
 	Temporary         bool              `json:",omitempty"` // of Invoke-Command -ComputerName; for the agent
 	Attach            *AttachRequest    `json:",omitempty"` // attach at once
+	// IfAbsent makes nothing if the asker has a living session of that name.
+	IfAbsent bool `json:",omitempty"`
+	// Start begins a command together with the session: there is no moment in which
+	// the one exists without the other.
+	Start    *FirstCommand `json:",omitempty"`
+	OnFinish string        `json:",omitempty"` // of every command that brings none of its own
+}
+
+// FirstCommand is the command that a session is made with.
+type FirstCommand struct {
+	Pipeline string // GUID
+	Command  Command
 }
 
 // AttachRequest asks to become the one client of a session.
@@ -127,6 +149,7 @@ type AttachRequest struct {
 	Agent   string        // whose heartbeat keeps the lease
 	From    string        `json:",omitempty"`
 	IfEpoch uint64        `json:",omitempty"` // only while this is still the newest epoch
+	Force   bool          `json:",omitempty"` // also from another client of the same user
 	Options SessionOption `json:",omitzero"`  // only OutputBufferingMode takes effect
 }
 

@@ -22,7 +22,9 @@ const maxExtent = 4 << 20
 // Extent returns the frames behind r that lie together in one file, if they have
 // at least least bytes now. r moves when Done is told that they were sent. Unlike
 // those of Next, their headers are not looked at here: the receiver's checksum is
-// what finds a disk that changed.
+// what finds a disk that changed. Only the consumer that acknowledges may use it: a
+// file is reused once its records are acknowledged, and what a socket held of it for
+// anybody else would change.
 func (r *Reader) Extent(least int64) (*Extent, bool) {
 	s := r.s
 	s.mu.Lock()
@@ -62,5 +64,6 @@ func (e *Extent) Done(sent bool) {
 	s.releaseLocked(e.g.file)
 	if sent {
 		e.r.pos = e.to
+		e.g.file.lent = true
 	}
 }

@@ -77,11 +77,25 @@ func (s *Spool) droppingLocked() bool {
 		s.late.seq > max(s.acked, s.sealSeq))
 }
 
+// nearLocked reports whether Block mode will soon let the command wait. It stays
+// so until half of the room is free, so that a reader who keeps pace at the brink
+// is not warned with every record.
+func (s *Spool) nearLocked() bool {
+	if s.mode != api.BufferingBlock || s.sealed {
+		return false
+	}
+	unread := s.mainUnreadLocked()
+	return unread >= s.limit/5*4 || s.shown.near && unread > s.limit/2
+}
+
+// shown is what OnChange told last.
+type shown struct{ blocked, dropping, near bool }
+
 // changedLocked reports whether what OnChange tells differs from the last time.
 func (s *Spool) changedLocked() bool {
-	b, d := s.blockedLocked(), s.droppingLocked()
-	changed := b != s.shownBlocked || d != s.shownDropping
-	s.shownBlocked, s.shownDropping = b, d
+	now := shown{s.blockedLocked(), s.droppingLocked(), s.nearLocked()}
+	changed := now != s.shown
+	s.shown = now
 	return changed
 }
 
@@ -258,7 +272,9 @@ func (s *Spool) freeLocked(g *segment) {
 		s.warm = nil
 	}
 	s.dirDirty = true
-	if sf.refs == 0 && !s.sealed && !s.closed && len(s.spares) < maxSpares {
+	// What a socket still holds of discarded records must not change under it.
+	inFlight := sf.lent && g.next-1 > s.acked
+	if sf.refs == 0 && !inFlight && !s.sealed && !s.closed && len(s.spares) < maxSpares {
 		s.spareNum++
 		if err := s.moveLocked(sf, fmt.Sprintf("%d%s", s.spareNum, spareSuffix)); err == nil {
 			s.spares = append(s.spares, sf)

@@ -32,7 +32,11 @@ func TestBlockAtTheLimitAndResume(t *testing.T) {
 			o := options(10)
 			o.OnChange = func() { changes <- struct{}{} }
 			s := create(t, o)
-			put(t, s, "12345", "6789") // 9 of 10: not full
+			put(t, s, "1234567") // 7 of 10: no reason to speak
+			require.Empty(t, changes)
+			put(t, s, "89") // 9 of 10: not full, but nearly
+			<-changes
+			require.True(t, s.Stats().NearlyFull)
 			put(t, s, "0")             // exactly 10: the next one waits
 			require.False(t, s.Stats().Blocked)
 			done := make(chan error)

@@ -175,7 +175,7 @@ func (s *Spool) takeStockLocked(rep *Repair) {
 	}
 	_ = s.settleLocked() // frees what was to be freed; if not now, with the next Ack
 	s.state.closeFile()
-	s.shownBlocked, s.shownDropping = s.blockedLocked(), s.droppingLocked()
+	s.shown = shown{blocked: s.blockedLocked(), dropping: s.droppingLocked(), near: s.nearLocked()}
 }
 
 // scanner reads a segment file that may hold anything.

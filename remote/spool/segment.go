@@ -133,6 +133,7 @@ type segmentFile struct {
 	parts int  // segments in this file: more than one after a repair
 	gone  bool // unlinked: close at the last release
 	dirty bool // written since the last Sync
+	lent  bool // handed to a socket by Extent
 }
 
 // segment is a run of records without a gap. Its fields are guarded by Spool.mu;

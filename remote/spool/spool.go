@@ -38,7 +38,7 @@ type Options struct {
 	Limit       int64                   // unacknowledged bytes at which Block blocks and Drop discards; > 0
 	Retain      int64                   // acknowledged bytes kept for replay; 0: 64 MiB; < 0: none
 	SegmentSize int64                   // 0: 8 MiB
-	// OnChange, if set, is called after Stats.Blocked or Stats.Dropping changed,
+	// OnChange, if set, is called after Stats.Blocked, Dropping or NearlyFull changed,
 	// without any lock held, in the goroutine that caused it. Calls may overlap.
 	OnChange func()
 }
@@ -55,6 +55,7 @@ type Stats struct {
 	Dropping       bool   // unacknowledged records were discarded and the gap is not acknowledged
 	DroppedRecords uint64 // discarded unacknowledged since the beginning
 	DroppedBytes   int64  // discarded unacknowledged since the beginning
+	NearlyFull     bool   // Block mode: unread bytes have reached 80 % of Limit, and not fallen to 50 % since
 	Sealed         bool
 }
 
@@ -91,8 +92,7 @@ type Spool struct {
 	sealed, closed, unblocked bool
 	waiting                   int // writers
 	wake, room                chan struct{}
-	shownBlocked              bool
-	shownDropping             bool
+	shown                     shown
 	state                     stateFile
 	dirDirty                  bool
 }
@@ -165,7 +165,7 @@ func (s *Spool) Stats() Stats {
 		UnreadRecords: s.unreadRecordsLocked(),
 		Blocked:       s.blockedLocked(), Dropping: s.droppingLocked(),
 		DroppedRecords: s.dropped.seq, DroppedBytes: s.dropped.cum,
-		Sealed: s.sealed,
+		NearlyFull: s.shown.near, Sealed: s.sealed,
 	}
 	if len(s.segs) > 0 {
 		st.First = max(s.segs[0].first, s.front.seq+1)
