@@ -12,6 +12,7 @@ type Host struct {
 	MaxConnections   int      `toml:"max_connections"`     // default 1024
 	MaxSessions      int      `toml:"max_sessions"`        // per user; default 2048
 	OutputBufferSize int64    `toml:"output_buffer_size"`  // bytes; default the smaller of 4 GiB and 10 % of the free disk
+	MaxSpoolBytes    int64    `toml:"max_spool_bytes"`     // unread output of all sessions of a user; default 50 % of the disk that was free when the host started
 	SpareSessions    *int     `toml:"spare_session_hosts"` // 0 or 1 prestarted session host; default 1
 }
 
@@ -23,6 +24,8 @@ const (
 	DefaultRetainOutput   = 7 * 24 * time.Hour
 	DefaultMaxConnections = 1024
 	DefaultMaxSessions    = 2048
+	// DefaultSpoolShare is how much of the free disk unread output may take by default: 1/2.
+	DefaultSpoolShare = 2
 )
 
 // HostInfo is what a running daemon tells about itself, in info.json and as its

@@ -118,6 +118,9 @@ func (p Paths) HostInfo() string { return filepath.Join(p.HostDir(), "info.json"
 // HostLog takes the daemon's log.
 func (p Paths) HostLog() string { return filepath.Join(p.HostDir(), "log") }
 
+// AuditLog takes a line for each session that is made, connected or removed.
+func (p Paths) AuditLog() string { return filepath.Join(p.HostDir(), "audit.ndjson") }
+
 // HostToken is the local token: who can read it is the host's own user.
 func (p Paths) HostToken() string { return filepath.Join(p.HostDir(), "token") }
 

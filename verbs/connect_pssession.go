@@ -14,8 +14,10 @@ func newConnectPSSession() *command {
 		name: "Connect-PSSession", aliases: []string{"cnsn"},
 		synopsis: "Connects disconnected sessions to this client session.",
 		notes: "With --computer-name and no name it connects every session of yours there that nobody holds. " +
-			"It brings no output: pss receive-pssession does. A session that is connected here already is returned unchanged; one that another client holds is refused.",
+			"It brings no output: pss receive-pssession does. A session that is connected here already is returned unchanged; one that another client holds is refused, " +
+			"unless --force takes it from your other client: that one is told, keeps what it has received, and its command goes on here.",
 		params: append(selectorParams(true),
+			param{Parameter{Name: "Force", Kind: KindSwitch}, "take the session over from your other client (PowerShell has no such parameter)", "off"},
 			sessionOptionParam("options as JSON; of them OutputBufferingMode takes effect")),
 		positional: []string{"ComputerName"},
 		examples: []example{
@@ -37,11 +39,11 @@ func runConnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	// The computer alone means everything there that can be connected.
 	if sel := &t.selector; len(sel.computers) > 0 && len(sel.names)+len(sel.instances) == 0 {
 		t.sessions = slices.DeleteFunc(t.sessions, func(s *api.Session) bool {
-			return s.State != api.StateDisconnected || s.Availability != api.AvailabilityNone
+			return s.State != api.StateDisconnected || s.Availability != api.AvailabilityNone && !in.Bool("force")
 		})
 	}
 	return t.print(func(s *api.Session) (*api.Session, error) {
-		got, err := t.agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{Options: options})
+		got, err := t.agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{Options: options, Force: in.Bool("force")})
 		if err != nil {
 			return nil, connectFailed(err)
 		}

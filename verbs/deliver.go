@@ -26,8 +26,13 @@ type delivery struct {
 	session  *api.Session // known parts of it, for JSON
 	out, err *bufio.Writer
 	end      *api.PipelineEnd
-	last     *api.Pipeline // the newest finished one when we began, for when none ends here
-	records  []jsonRecord  // under --output json, printed as one array at the end
+	last     *api.Pipeline   // the newest finished one when we began, for when none ends here
+	records  []jsonRecord    // under --output json, printed as one array at the end
+	running  map[uint32]bool // commands that have not ended as far as we know
+	skip     int             // lines to leave out: we asked for the last ones
+	begun    bool            // something was delivered: a later hello is a resumption's
+	stamps   bool            // begin each line with its time
+	open     [2]bool         // standard output, error: the last line has not ended
 }
 
 func newDelivery(rt *Runtime, s *api.Session) *delivery {
@@ -37,11 +42,30 @@ func newDelivery(rt *Runtime, s *api.Session) *delivery {
 // Hello notes what the session host will send.
 func (d *delivery) Hello(h *api.StreamHello) {
 	d.last = h.Last
+	if !d.begun {
+		d.skip = h.SkipLines
+	}
+	d.running = map[uint32]bool{}
+	for i := range h.Pipelines {
+		if p := &h.Pipelines[i]; p.Running() {
+			d.running[p.Number] = true
+		}
+	}
 }
+
+// unfinished reports whether a command goes on whose output we have.
+func (d *delivery) unfinished() bool { return len(d.running) > 0 }
 
 // Record writes one record to the stream it belongs to.
 func (d *delivery) Record(rec api.Record) error {
+	d.begun = true
+	if rec.Kind == api.KindOutput || rec.Kind == api.KindError {
+		if rec.Data = d.skipLines(rec.Data); len(rec.Data) == 0 {
+			return nil
+		}
+	}
 	if rec.Kind == api.KindEnd {
+		delete(d.running, rec.Pipeline)
 		d.end = &api.PipelineEnd{}
 		if err := json.Unmarshal(rec.Data, d.end); err != nil {
 			return fmt.Errorf("end of pipeline %d: %w", rec.Pipeline, err)
@@ -52,9 +76,9 @@ func (d *delivery) Record(rec api.Record) error {
 	}
 	switch rec.Kind {
 	case api.KindOutput:
-		return d.to(d.out, d.err, rec.Data)
+		return d.to(d.out, d.err, d.stamped(&rec, &d.open[0]))
 	case api.KindError:
-		return d.to(d.err, d.out, rec.Data)
+		return d.to(d.err, d.out, d.stamped(&rec, &d.open[1]))
 	case api.KindWarning, api.KindVerbose, api.KindDebug, api.KindInformation:
 		return d.message(kindLabel[rec.Kind], string(rec.Data))
 	case api.KindGap:
@@ -143,7 +167,7 @@ type jsonResult struct {
 	Type           string // "Result"
 	PSComputerName string
 	RunspaceID     string `json:"RunspaceId"`
-	Outcome        string // Exited, Signaled, Stopped, Failed, Lost, Detached or None
+	Outcome        string // Exited, Signaled, Stopped, Failed, Lost, None, or Running after --no-wait
 	ExitCode       *int
 	ErrorSource    string // "remote": ExitCode is the command's own; "pss": it is ours; empty: 0
 }
@@ -187,6 +211,9 @@ func (d *delivery) result(cause error) error {
 
 func (d *delivery) outcome(cause error) (string, *int, error) {
 	end := d.end
+	if cause == nil && d.unfinished() {
+		return string(api.CommandRunning), nil, nil
+	}
 	if end == nil && d.last != nil {
 		end = &api.PipelineEnd{Outcome: d.last.Outcome, ExitCode: d.last.ExitCode}
 		if d.last.Outcome == api.OutcomeLost || d.last.Outcome == api.OutcomeFailed {

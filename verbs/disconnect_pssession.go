@@ -18,7 +18,7 @@ func newDisconnectPSSession() *command {
 		notes: "The idle clock starts, also while a command runs, and standard error says when the session expires. An option that is not given stays as it is. " +
 			"A session that is disconnected already is returned unchanged.",
 		params: append(selectorParams(false),
-			param{Parameter{Name: "IdleTimeoutSec", Kind: KindValue}, "seconds, or a value with a unit: 48h, 7d", "unchanged"},
+			param{Parameter{Name: "IdleTimeoutSec", Kind: KindValue}, "seconds, a value with a unit (48h, 7d), or never where the session configuration allows it", "unchanged"},
 			param{Parameter{Name: "OutputBufferingMode", Kind: KindValue}, "None (unchanged), Drop or Block", "unchanged"}),
 		positional: []string{"Session"},
 		examples: []example{
@@ -50,11 +50,10 @@ func runDisconnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
 // disconnectOptions reads the options that can change on disconnect.
 func disconnectOptions(in *input) (o api.SessionOption, err error) {
 	if text := in.String("idle-timeout-sec"); text != "" {
-		d, err := api.ParseDuration(text, time.Second)
+		ms, err := api.ParseIdleTimeout(text, time.Second)
 		if err != nil {
 			return o, usage("CannotConvertArgument", "--idle-timeout-sec: %v", err)
 		}
-		ms := d.Milliseconds()
 		o.IdleTimeout = &ms
 	}
 	mode, err := oneOf("OutputBufferingMode", in.String("output-buffering-mode"), []string{"None", "Drop", "Block"})
@@ -64,7 +63,17 @@ func disconnectOptions(in *input) (o api.SessionOption, err error) {
 
 // tellExpiry says on standard error when a session that is left behind ends.
 func (rt *Runtime) tellExpiry(s *api.Session) {
-	if s.State != api.StateDisconnected || s.Runspace.ExpiresOn == nil || rt.machine() {
+	if s.State != api.StateDisconnected || rt.machine() {
+		return
+	}
+	switch {
+	case s.Runspace.ExpiresOn != nil:
+	case s.Runspace.IdleTimeoutMs == 0:
+		fmt.Fprintf(rt.Stderr, "Session %s on %s is kept until it is removed.\n", strconv.Quote(s.Runspace.Name), s.ComputerName)
+		return
+	default:
+		fmt.Fprintf(rt.Stderr, "Session %s on %s is kept while its command runs, and %s longer.\n", strconv.Quote(s.Runspace.Name), s.ComputerName,
+			time.Duration(s.Runspace.IdleTimeoutMs)*time.Millisecond)
 		return
 	}
 	fmt.Fprintf(rt.Stderr, "Session %s on %s is kept until %s.\n", strconv.Quote(s.Runspace.Name), s.ComputerName,

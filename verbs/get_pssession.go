@@ -3,7 +3,9 @@ package verbs
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"pss/format"
@@ -67,7 +69,19 @@ func runGetPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err := rt.write(newPSSessions(kept)); err != nil {
 		return err
 	}
+	rt.tellBlocked(kept)
 	return f.result(max(1, len(sel.computers)))
+}
+
+// tellBlocked says on standard error which sessions wait for a reader: their table
+// row looks like that of any other.
+func (rt *Runtime) tellBlocked(sessions []*api.Session) {
+	for _, s := range sessions {
+		if s.CommandState == api.CommandBlocked && !rt.machine() {
+			fmt.Fprintf(rt.Stderr, "The command in session %s on %s waits: its output buffer is full. Receive it:\n  pss receive-pssession --computer-name %s --instance-id %s\n",
+				strconv.Quote(s.Runspace.Name), s.ComputerName, s.ComputerName, s.Runspace.InstanceID)
+		}
+	}
 }
 
 // oneOf reads an enumeration value: in any case, whole or as a unique prefix.

@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -28,6 +27,8 @@ func newInvokeCommand() *command {
 		{Parameter{Name: "NoStdin", Aliases: []string{"n"}, Kind: KindSwitch}, "do not read standard input", "off; a terminal is never read"},
 		{Parameter{Name: "InDisconnectedSession", Aliases: []string{"Disconnected"}, Kind: KindSwitch}, "start in a new session and disconnect at once", "off"},
 		{Parameter{Name: "SessionName", Kind: KindList}, "names of those sessions, one per computer", "Session<N>"},
+		ifAbsentParam("where a session of that name is there, start nothing and print it"),
+		{Parameter{Name: "KeepInputOpen", Kind: KindSwitch}, "with --in-disconnected-session: standard input goes on with pss send-pssessioninput", "off"},
 	}
 	return &command{
 		name: "Invoke-Command", aliases: []string{"icm", "run"},
@@ -56,6 +57,8 @@ type invokeOptions struct {
 	noStdin      bool
 	disconnected bool
 	sessionNames []string
+	ifAbsent     bool
+	keepInput    bool
 	window       time.Duration
 }
 
@@ -67,7 +70,12 @@ func readInvoke(in *input) (o invokeOptions, err error) {
 		return o, err
 	}
 	o.noStdin, o.disconnected, o.sessionNames = in.Bool("no-stdin"), in.Bool("in-disconnected-session"), in.StringSlice("session-name")
+	o.ifAbsent, o.keepInput = in.Bool("if-absent"), in.Bool("keep-input-open")
 	switch {
+	case (o.ifAbsent || o.keepInput) && !o.disconnected:
+		return o, usage("System.InvalidOperationException", "--if-absent and --keep-input-open need --in-disconnected-session")
+	case o.ifAbsent && len(o.sessionNames) == 0:
+		return o, usage("MissingMandatoryParameter", "--if-absent needs a name").Hint("give --session-name NAME")
 	case o.sel.empty():
 		return o, usage("MissingMandatoryParameter", "no session and no computer was named").
 			Hint("give --computer-name COMPUTER for a temporary session, or --session Id")
@@ -84,6 +92,9 @@ func readInvoke(in *input) (o invokeOptions, err error) {
 		return o, err
 	}
 	o.cmd, err = readCommand(in)
+	if !o.disconnected && len(o.sel.computers) == 0 {
+		o.cmd.OnFinish = in.String("on-finish")
+	}
 	return o, err
 }
 
@@ -230,22 +241,7 @@ func invokeOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Se
 	defer cancel(nil)
 	interrupts, stop := rt.interrupts()
 	defer stop()
-	signals := make(chan string, 1)
-	drive.Signals = signals
-	go func() {
-		for first := true; ; first = false {
-			select {
-			case <-interrupts:
-				if !first {
-					cancel(errDetached)
-					return
-				}
-				signals <- "INT"
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	drive.Signals = passInterrupts(ctx, interrupts, true, cancel)
 	err := drive.Run(ctx)
 	if context.Cause(ctx) == errDetached {
 		if err := d.Flush(); err != nil {
@@ -263,61 +259,23 @@ func invokeOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Se
 	return d.result(err)
 }
 
-// invokeDisconnected starts the command in a new session on each computer and
-// leaves it there.
-func invokeDisconnected(ctx context.Context, rt *Runtime, in *input, o *invokeOptions) error {
-	agent, err := rt.Agent()
-	if err != nil {
-		return err
-	}
-	base, err := creation(rt, in)
-	if err != nil {
-		return err
-	}
-	f := &failures{rt: rt, cmd: in.cmd}
-	var left []*api.Session
-	for i, computer := range o.sel.computers {
-		req := base
-		req.ComputerName, req.Name = computer, nameFor(o.sessionNames, i)
-		s, err := agent.Create(ctx, uuid.NewString(), &req)
-		if err == nil {
-			s, err = startAndLeave(ctx, rt, agent, s, o)
+// passInterrupts makes the first Ctrl-C a signal to the command if stops is set; the
+// next one, or the first, leaves the delivery.
+func passInterrupts(ctx context.Context, interrupts <-chan os.Signal, stops bool, cancel context.CancelCauseFunc) <-chan string {
+	signals := make(chan string, 1)
+	go func() {
+		for first := stops; ; first = false {
+			select {
+			case <-interrupts:
+				if !first {
+					cancel(errDetached)
+					return
+				}
+				signals <- "INT"
+			case <-ctx.Done():
+				return
+			}
 		}
-		if err != nil {
-			f.add(openFailed(err, computer))
-			continue
-		}
-		rt.tellExpiry(s)
-		left = append(left, s)
-	}
-	if err := rt.write(newPSSessions(left)); err != nil {
-		return err
-	}
-	return f.result(len(o.sel.computers))
-}
-
-// inputPatience is how long storing standard input may take in silence.
-const inputPatience = 3 * time.Second
-
-// startAndLeave starts the command, stores standard input on the host and
-// disconnects. A command that did not start leaves no session.
-func startAndLeave(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Session, o *invokeOptions) (*api.Session, error) {
-	cmd := o.cmd
-	d := newDelivery(rt, s)
-	drive := d.drive(agent, s.Runspace.InstanceID, api.StreamRequest{Pipeline: uuid.NewString(), Start: &cmd, InputOnly: true}, o.window)
-	if input := rt.stdinData(); input != nil && !o.noStdin && len(o.sel.computers) == 1 {
-		cmd.Input, drive.Input = api.InputModeStored, input
-	}
-	if drive.Input != nil {
-		defer time.AfterFunc(inputPatience, func() {
-			fmt.Fprintln(rt.Stderr, "Standard input is being stored on the host until its end; -n starts without it.")
-		}).Stop()
-	}
-	if err := drive.Run(ctx); err != nil {
-		if !client.IsBroken(err) && !api.IsCode(err, api.CodeOutcomeUnknown) {
-			_ = agent.Remove(context.WithoutCancel(ctx), s.Runspace.InstanceID, 0, false)
-		}
-		return nil, err
-	}
-	return agent.Detach(ctx, s.Runspace.InstanceID, &api.DetachRequest{})
+	}()
+	return signals
 }

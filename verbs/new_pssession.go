@@ -16,7 +16,8 @@ func newNewPSSession() *command {
 		synopsis: "Makes a session on a computer and connects it.",
 		notes: "The session keeps its shell, with working directory, variables and functions, until it is removed or its idle timeout runs out while it is disconnected. " +
 			"Without --name it is called Session1, Session2 and so on. One name with several computers names all of them.",
-		params:     append([]param{computerParam("localhost"), {Parameter{Name: "Name", Kind: KindList}, "names, one per computer", "Session<N>"}}, creationParams()...),
+		params: append([]param{computerParam("localhost"), {Parameter{Name: "Name", Kind: KindList}, "names, one per computer", "Session<N>"},
+			ifAbsentParam("where a session of that name is there, make none and print it")}, creationParams()...),
 		positional: []string{"ComputerName"},
 		examples: []example{
 			{"pss new-pssession --computer-name server01 --name build", "a session named build"},
@@ -26,6 +27,10 @@ func newNewPSSession() *command {
 	}
 }
 
+func ifAbsentParam(help string) param {
+	return param{Parameter{Name: "IfAbsent", Kind: KindSwitch}, help, "off"}
+}
+
 func computerParam(def string) param {
 	return param{Parameter{Name: "ComputerName", Aliases: []string{"Cn"}, Kind: KindList}, "computers", def}
 }
@@ -33,10 +38,11 @@ func computerParam(def string) param {
 // creationParams are those of every cmdlet that makes sessions.
 func creationParams() []param {
 	return []param{
-		{Parameter{Name: "ConfigurationName", Kind: KindValue}, "session configuration: Microsoft.PowerShell, bash or sh", "Microsoft.PowerShell"},
+		{Parameter{Name: "ConfigurationName", Kind: KindValue}, "session configuration: Microsoft.PowerShell, bash, sh, or one of the host's own", "Microsoft.PowerShell"},
 		{Parameter{Name: "Environment", Kind: KindList}, "variables for the session, NAME=VALUE", ""},
 		{Parameter{Name: "WorkingDirectory", Kind: KindValue}, "where the session starts, on its computer", "the home folder"},
 		sessionOptionParam("options as JSON: IdleTimeout in milliseconds, OutputBufferingMode"),
+		{Parameter{Name: "OnFinish", Kind: KindValue}, "shell command that the host runs once after each command; PSS_SESSION_NAME, PSS_OUTCOME and PSS_EXIT_CODE tell it which and how", ""},
 	}
 }
 
@@ -44,7 +50,7 @@ func creationParams() []param {
 func creation(rt *Runtime, in *input) (api.CreateRequest, error) {
 	req := api.CreateRequest{
 		ConfigurationName: in.String("configuration-name"), WorkingDirectory: in.String("working-directory"),
-		Locale: rt.locale(), Attach: &api.AttachRequest{},
+		Locale: rt.locale(), Attach: &api.AttachRequest{}, OnFinish: in.String("on-finish"),
 	}
 	var err error
 	if req.Options, err = sessionOption(rt, in); err != nil {
@@ -90,6 +96,9 @@ func runNewPSSession(ctx context.Context, rt *Runtime, in *input) error {
 		return err
 	}
 	names := in.StringSlice("name")
+	if base.IfAbsent = in.Bool("if-absent"); base.IfAbsent && len(names) == 0 {
+		return usage("MissingMandatoryParameter", "--if-absent needs a name").Hint("give --name NAME")
+	}
 	f := &failures{rt: rt, cmd: in.cmd}
 	var made []*api.Session
 	for i, computer := range computers {
@@ -99,6 +108,9 @@ func runNewPSSession(ctx context.Context, rt *Runtime, in *input) error {
 		if err != nil {
 			f.add(openFailed(err, computer))
 			continue
+		}
+		if s.Existed {
+			rt.tellExisted(s)
 		}
 		made = append(made, s)
 	}

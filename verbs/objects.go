@@ -18,24 +18,25 @@ type PSSession struct {
 	ConfigurationName   string     `table:"ConfigurationName"`
 	Availability        string     `table:"Availability,right"`
 	CommandState        string     `wide:"CommandState"`
-	Command             string     // first 256 characters of the newest command
-	ExitCode            *int       // of the newest command, once it has finished
-	InputState          string     // of the newest command
-	UnreadBytes         int64      `wide:"UnreadBytes"`
-	UnreadRecords       uint64     // records that no client has acknowledged
-	IdleTimeout         int64      // milliseconds
+	Command             string     `wide:"Command"`        // first 256 characters of the newest command
+	ExitCode            *int       `wide:"ExitCode,right"` // of the newest command, once it has finished
+	InputState          string     `wide:"InputState"`     // of the newest command
+	UnreadBytes         int64      `wide:"UnreadBytes,right"`
+	UnreadRecords       uint64     `wide:"UnreadRecords,right"` // records that no client has acknowledged
+	IdleTimeout         int64      // milliseconds; 0: never
 	OutputBufferingMode string     // Block or Drop
 	OutputBufferSize    int64      // bytes
 	DisconnectedOn      *time.Time // null while connected
 	ExpiresOn           *time.Time // null while connected
 	HeldBy              string     // user of the client that is attached
-	HeldFrom            string     // its computer
-	HeldSince           *time.Time
+	HeldFrom            string     `wide:"HeldFrom"` // its computer
+	HeldSince           *time.Time `wide:"HeldSince"`
+	LastSeen            *time.Time `wide:"LastSeen"` // of the client that is attached
 	Created             *time.Time `wide:"Created"`
 	Reason              string     // of Broken and Closed
 	Engine              string
 	HostID              string `json:"HostId"`
-	Version             string // of the session host
+	Version             string `wide:"Version"` // of the session host
 }
 
 // newPSSession is the only mapping between wire and output.
@@ -58,7 +59,7 @@ func newPSSession(s *api.Session) PSSession {
 		o.Command, o.InputState, o.ExitCode = p.Command, string(p.InputState), p.ExitCode
 	}
 	if a := r.Attached; a != nil {
-		o.HeldBy, o.HeldFrom, o.HeldSince = a.Client.Principal, a.From, &a.Since
+		o.HeldBy, o.HeldFrom, o.HeldSince, o.LastSeen = a.Client.Principal, a.From, &a.Since, s.LastSeen
 	}
 	return o
 }

@@ -3,6 +3,8 @@ package verbs
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"time"
 
 	"pss/remote/api"
@@ -17,20 +19,100 @@ func newReceivePSSession() *command {
 		synopsis: "Delivers what a session's commands printed and nobody has received, then follows until they end.",
 		notes: "A disconnected session is connected first. Every unread command is delivered in order, and the exit code is that of the last one; " +
 			"received again it prints nothing and returns that code again. Ctrl-C disconnects and the command goes on (PowerShell stops it). " +
-			"A name that is not there is an error.",
+			"A name that is not there is an error. --peek, --tail and --since only look: nothing counts as received, the session is not connected, " +
+			"and it does not matter who holds it. --no-wait returns 0 while the command runs; it and --timeout leave the session as they found it.",
 		params: append(selectorParams(true),
 			param{Parameter{Name: "Replay", Kind: KindSwitch}, "deliver again what was received and is still kept", "off"},
+			param{Parameter{Name: "Peek", Kind: KindSwitch}, "show the unread output and leave it unread", "off"},
+			param{Parameter{Name: "Tail", Kind: KindValue}, "look at the last N lines that are kept, received or not", ""},
+			param{Parameter{Name: "Since", Kind: KindValue}, "look at what was printed since a time (RFC 3339, or 15:04) or for a duration (90s, 15m, 2h)", ""},
+			param{Parameter{Name: "Timestamps", Kind: KindSwitch}, "begin each line with the time at which the host took it", "off"},
+			param{Parameter{Name: "NoWait", Kind: KindSwitch}, "deliver what is there and do not wait for the command's end", "off"},
+			param{Parameter{Name: "Timeout", Kind: KindValue}, "stop waiting after so many seconds, or a value with a unit, with exit code 244", "none"},
+			param{Parameter{Name: "StopOnInterrupt", Kind: KindSwitch}, "Ctrl-C stops the command, as in PowerShell; twice leaves it", "off"},
+			sessionOptionParam("options as JSON; of them OutputBufferingMode takes effect"),
 			retryParam()),
 		positional: []string{"Session"},
 		examples: []example{
 			{"pss receive-pssession --computer-name server01 --name nightly", "next morning, from another computer"},
+			{"pss receive-pssession --computer-name server01 --name nightly --tail 20 --no-wait", "how far is it?"},
+			{"pss receive-pssession --id 1 --timeout 10m || test $? -ne 244", "in CI: wait, but not for ever"},
 		},
 		run: runReceivePSSession,
 	}
 }
 
+// receiveOptions are what the parameters of Receive-PSSession mean.
+type receiveOptions struct {
+	req     api.StreamRequest
+	attach  api.SessionOption
+	window  time.Duration
+	timeout time.Duration // 0: none
+	stops   bool          // Ctrl-C stops the command
+	stamps  bool
+}
+
+func readReceive(rt *Runtime, in *input) (o receiveOptions, err error) {
+	if o.window, err = retryWindow(in); err != nil {
+		return o, err
+	}
+	if o.attach, err = sessionOption(rt, in); err != nil {
+		return o, err
+	}
+	o.req = api.StreamRequest{Replay: in.Bool("replay"), Peek: in.Bool("peek"), NoWait: in.Bool("no-wait")}
+	o.stops, o.stamps = in.Bool("stop-on-interrupt"), in.Bool("timestamps")
+	if text := in.String("tail"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return o, usage("CannotConvertArgument", "--tail takes a positive number of lines, not %q", text)
+		}
+		o.req.Tail, o.req.Peek = n, true
+	}
+	if text := in.String("since"); text != "" {
+		t, err := parseSince(text, time.Now())
+		if err != nil {
+			return o, usage("CannotConvertArgument", "--since: %v", err)
+		}
+		o.req.Since, o.req.Peek = &t, true
+	}
+	if text := in.String("timeout"); text != "" {
+		if o.timeout, err = api.ParseDuration(text, time.Second); err != nil || o.timeout == 0 {
+			return o, usage("CannotConvertArgument", "--timeout takes a positive time such as 90s, not %q", text)
+		}
+	}
+	switch {
+	case o.req.Replay && (o.req.Tail > 0 || o.req.Since != nil):
+		err = usage("AmbiguousParameterSet", "--tail and --since look at all that is kept; --replay cannot stand with them")
+	case o.stops && o.req.Peek:
+		err = usage("AmbiguousParameterSet", "--peek, --tail and --since only look; --stop-on-interrupt cannot stand with them")
+	}
+	return o, err
+}
+
+// parseSince reads a point in time: RFC 3339, a date and time or a time of today in
+// the local zone, or a duration before now.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	if d, err := api.ParseDuration(text, time.Second); err == nil {
+		return now.Add(-d), nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	for _, layout := range []string{"15:04:05", "15:04"} {
+		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), t.Second(), 0, now.Location()), nil
+		}
+	}
+	return now, fmt.Errorf("%q is neither a time (2006-01-02T15:04:05Z, 15:04) nor a duration (90s, 15m, 2h)", text)
+}
+
 func runReceivePSSession(ctx context.Context, rt *Runtime, in *input) error {
-	window, err := retryWindow(in)
+	o, err := readReceive(rt, in)
 	if err != nil {
 		return err
 	}
@@ -39,46 +121,84 @@ func runReceivePSSession(ctx context.Context, rt *Runtime, in *input) error {
 		return err
 	}
 	return eachTarget(t.failures, t.count(), t.sessions, func(s *api.Session) error {
-		return receiveOne(ctx, rt, t.agent, s, api.StreamRequest{Replay: in.Bool("replay")}, window)
+		return receiveOne(ctx, rt, t.agent, s, &o)
 	})
 }
 
 // receiveOne connects the session if need be and delivers its output.
-func receiveOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Session, req api.StreamRequest, window time.Duration) error {
-	if s.State == api.StateDisconnected {
-		got, err := agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{})
-		if err != nil {
-			e := toError(err)
-			if e.Code == api.CodeBusy {
-				e = e.WithID("ReceivePSSessionCannotConnectSession")
-			}
-			return e
-		}
-		s = got
+func receiveOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Session, o *receiveOptions) error {
+	found := s.State
+	s, err := connectToReceive(ctx, agent, s, o)
+	if err != nil {
+		return err
 	}
 	d := newDelivery(rt, s)
+	d.stamps = o.stamps
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	drive := d.drive(agent, s.Runspace.InstanceID, o.req, o.window)
 	interrupts, stop := rt.interrupts()
 	defer stop()
-	go func() {
-		select {
-		case <-interrupts:
-			cancel(errDetached)
-		case <-ctx.Done():
-		}
-	}()
-	err := d.drive(agent, s.Runspace.InstanceID, req, window).Run(ctx)
-	if context.Cause(ctx) == errDetached {
+	drive.Signals = passInterrupts(ctx, interrupts, o.stops, cancel)
+	if o.timeout > 0 {
+		defer time.AfterFunc(o.timeout, func() { cancel(errTimedOut) }).Stop()
+	}
+	err = drive.Run(ctx)
+	switch cause := context.Cause(ctx); {
+	case cause == errDetached && o.req.Peek:
+		return firstError(d.Flush(), leftCode)
+	case cause == errDetached:
 		if err := d.Flush(); err != nil {
 			return err
 		}
 		rt.detach(agent, s)
 		rt.resumeLine(s)
-		return exitCode(247)
+		return leftCode
+	case cause == errTimedOut:
+		err = timedOut(s, o.timeout)
+	}
+	if found == api.StateDisconnected && !o.req.Peek && d.unfinished() && (err == nil || api.IsCode(err, api.CodeTimedOut)) {
+		rt.detach(agent, s)
 	}
 	return d.result(err)
 }
 
-// errDetached is the cause of a delivery that Ctrl-C ended.
-var errDetached = errors.New("detached")
+// connectToReceive makes the session ours, unless we only look.
+func connectToReceive(ctx context.Context, agent *client.Client, s *api.Session, o *receiveOptions) (*api.Session, error) {
+	mode := o.attach.OutputBufferingMode
+	changes := s.State == api.StateOpened && mode != "" && mode != api.BufferingNone
+	if o.req.Peek || s.State != api.StateDisconnected && !changes {
+		return s, nil
+	}
+	got, err := agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{Options: o.attach})
+	if err != nil {
+		e := toError(err)
+		if e.Code == api.CodeBusy {
+			e = e.WithID("ReceivePSSessionCannotConnectSession").
+				Hint("disconnect it there, look at it with --peek, or take it over: pss connect-pssession --force --instance-id %s", s.Runspace.InstanceID)
+		}
+		return nil, e
+	}
+	return got, nil
+}
+
+func timedOut(s *api.Session, after time.Duration) *api.Error {
+	return api.Errorf(api.CodeTimedOut, "the command in session %s did not end within %v; it goes on", s.Runspace.Name, after).
+		WithID("ReceivePSSessionTimeout").On(s.Runspace.Name).
+		Hint("receive the rest: pss receive-pssession --computer-name %s --instance-id %s", s.ComputerName, s.Runspace.InstanceID)
+}
+
+// The causes of a delivery that ended before its command.
+var (
+	errDetached = errors.New("detached") // by Ctrl-C
+	errTimedOut = errors.New("timed out")
+)
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,15 +1,25 @@
 package verbs
 
-import "context"
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"pss/remote/api"
+)
 
 func init() { register("Remove-PSSession", []string{"rsn", "rm"}, newRemovePSSession) }
 
 func newRemovePSSession() *command {
 	return &command{
 		name: "Remove-PSSession", aliases: []string{"rsn", "rm"},
-		synopsis:   "Ends sessions, with what runs in them, and deletes their output.",
-		notes:      "With --computer-name it asks that computer, so that a session of another client session can be removed too. A session that another client holds is refused.",
-		params:     selectorParams(true),
+		synopsis: "Ends sessions, with what runs in them, and deletes their output.",
+		notes: "With --computer-name it asks that computer, so that a session of another client session can be removed too. A session that another client holds is refused. " +
+			"On a terminal it asks before it ends a running command or deletes output that nobody has received. --force asks nothing, and also removes a session that your other client holds.",
+		params: append(selectorParams(true),
+			param{Parameter{Name: "Force", Kind: KindSwitch}, "do not ask, and take the session from your other client", "off"}),
 		positional: []string{"Id"},
 		examples: []example{
 			{"pss remove-pssession --id 1", "one session"},
@@ -25,8 +35,42 @@ func runRemovePSSession(ctx context.Context, rt *Runtime, in *input) error {
 		return err
 	}
 	n := t.count()
+	force := in.Bool("force")
 	for _, s := range t.sessions {
-		t.add(t.agent.Remove(ctx, s.Runspace.InstanceID, 0, false))
+		if !force && rt.stdinTerminal() && !rt.confirmRemoval(s) {
+			t.add(api.Errorf(api.CodeInterrupted, "session %s was kept", s.Runspace.Name).WithID("RemovePSSessionDeclined").On(s.Runspace.Name))
+			continue
+		}
+		t.add(t.agent.Remove(ctx, s.Runspace.InstanceID, 0, force))
 	}
 	return t.result(n)
+}
+
+// confirmRemoval asks, where something would be lost, whether it may be.
+func (rt *Runtime) confirmRemoval(s *api.Session) bool {
+	loss := ""
+	switch bytes, _ := s.Runspace.Unread(); {
+	case s.Runspace.Life == api.LifeOpen && s.Runspace.Running() != nil:
+		loss = "it runs a command: " + cleanLines(shortCommand(s.Runspace.Running().Command))
+	case bytes > 0:
+		loss = fmt.Sprintf("%d bytes of its output were not received", bytes)
+	default:
+		return true
+	}
+	fmt.Fprintf(rt.Stderr, "Remove session %s on %s? %s [y/N] ", strconv.Quote(s.Runspace.Name), s.ComputerName, loss)
+	answer, err := bufio.NewReader(rt.Stdin).ReadString('\n')
+	if err != nil {
+		fmt.Fprintln(rt.Stderr)
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes"
+}
+
+// shortCommand is the first line of a command.
+func shortCommand(text string) string {
+	line, _, more := strings.Cut(strings.TrimSpace(text), "\n")
+	if more {
+		line += " …"
+	}
+	return line
 }

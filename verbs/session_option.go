@@ -15,7 +15,7 @@ func sessionOptionParam(help string) param {
 
 // optionObject is what of PowerShell's PSSessionOption has a meaning here.
 type optionObject struct {
-	IdleTimeout         any // milliseconds, or text with a unit
+	IdleTimeout         any // milliseconds, text with a unit, or never
 	OutputBufferingMode string
 }
 
@@ -42,11 +42,10 @@ func sessionOption(rt *Runtime, in *input) (o api.SessionOption, err error) {
 		ms := int64(v)
 		o.IdleTimeout = &ms
 	case string:
-		d, err := api.ParseDuration(v, time.Millisecond)
+		ms, err := api.ParseIdleTimeout(v, time.Millisecond)
 		if err != nil {
 			return o, usage("CannotConvertArgument", "%s: IdleTimeout: %v", from, err)
 		}
-		ms := d.Milliseconds()
 		o.IdleTimeout = &ms
 	default:
 		return o, usage("CannotConvertArgument", "%s: IdleTimeout is neither a number of milliseconds nor a text such as \"48h\"", from)

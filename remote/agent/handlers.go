@@ -143,10 +143,28 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 		a.forget(c, e)
 		return nil, err
 	}
+	if s.Existed {
+		a.forget(c, e)
+		return a.adopt(c, req.ComputerName, s), nil
+	}
 	if req.Temporary {
 		a.watchOwner(c, e)
 	}
 	return a.shown(c, e, s), nil
+}
+
+// adopt makes a session that the host had already one of this client session's own.
+func (a *Agent) adopt(c *clientSession, computer string, s *api.Session) *api.Session {
+	a.mu.Lock()
+	e := c.entries[s.Runspace.InstanceID]
+	if e == nil {
+		e = c.newEntry(s.Runspace.InstanceID, computer)
+	}
+	c.number(e)
+	e.mine = true
+	a.record(change{Client: c.key, Entry: e.saved()})
+	a.mu.Unlock()
+	return a.shown(c, e, s)
 }
 
 // forget drops an entry whose session is gone or was never made.
@@ -195,7 +213,7 @@ func (a *Agent) handleAttach(w http.ResponseWriter, r *http.Request, c *clientSe
 		return nil, err
 	}
 	s, err := host.Session(r.Context(), e.instance)
-	if err == nil && s.State != api.StateOpened {
+	if err == nil && (s.State != api.StateOpened || changesBuffering(s, &req)) {
 		s, err = a.attach(r.Context(), c, e, host, &req)
 	}
 	if err != nil {
@@ -206,6 +224,13 @@ func (a *Agent) handleAttach(w http.ResponseWriter, r *http.Request, c *clientSe
 	a.record(change{Client: c.key, Entry: e.saved()})
 	a.mu.Unlock()
 	return a.shown(c, e, s), nil
+}
+
+// changesBuffering reports whether the session, which is ours, is to get another
+// output buffering mode.
+func changesBuffering(s *api.Session, req *api.AttachRequest) bool {
+	mode := req.Options.OutputBufferingMode
+	return mode != "" && mode != api.BufferingNone && mode != s.Runspace.OutputBufferingMode
 }
 
 func (a *Agent) attach(ctx context.Context, c *clientSession, e *entry, host *client.Client, req *api.AttachRequest) (*api.Session, error) {

@@ -69,6 +69,17 @@ func CheckIdleTimeout(wanted *int64, present, min, max int64) (ms int64, ok bool
 	return *wanted, *wanted >= min && (max == 0 || *wanted <= max)
 }
 
+// IdleTimeoutText names an idle timeout in milliseconds for people.
+func IdleTimeoutText(ms int64) string {
+	switch {
+	case ms == 0 || ms == IdleTimeoutNever:
+		return "never"
+	case ms%1000 != 0:
+		return fmt.Sprintf("%d ms", ms)
+	}
+	return fmt.Sprintf("%d s", ms/1000)
+}
+
 // ParseDuration reads a number of unit, or a duration with a unit of its own
 // (500ms, 90s, 15m, 48h, 7d). It refuses negative values.
 func ParseDuration(s string, unit time.Duration) (time.Duration, error) {

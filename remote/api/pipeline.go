@@ -106,6 +106,9 @@ type StreamRequest struct {
 	// InputOnly sends standard input and takes no output: KindDone comes once
 	// all of it is stored on the host.
 	InputOnly bool `json:",omitempty"`
+	// KeepInput says that the client means to leave the input open when it has sent
+	// what it has: it is not Interrupted then.
+	KeepInput bool `json:",omitempty"`
 	// Peek reads without taking: nothing is acknowledged, no attachment is needed,
 	// and whoever holds the session or receives its output is not disturbed.
 	Peek bool `json:",omitempty"`

@@ -15,6 +15,7 @@ const (
 	RoutePipeline  = "/v1/sessions/{session}/pipelines/{pipeline}"
 	RouteRecords   = "/v1/sessions/{session}/pipelines/{pipeline}/records"
 	RouteAck       = "/v1/sessions/{session}/pipelines/{pipeline}/ack"
+	RouteRoom      = "/v1/sessions/{session}/room" // host to session host
 	RouteSignal    = "/v1/sessions/{session}/pipelines/{pipeline}/signal"
 
 	// UpgradeProtocol is what an attachment's connection switches to.

@@ -153,6 +153,12 @@ type AttachRequest struct {
 	Options SessionOption `json:",omitzero"`  // only OutputBufferingMode takes effect
 }
 
+// RoomRequest tells a session how many bytes of unread output it may keep now: what
+// the quota of its user leaves it, however large its buffer is.
+type RoomRequest struct {
+	Bytes int64
+}
+
 // DetachRequest ends an attachment.
 type DetachRequest struct {
 	Epoch   uint64

@@ -42,7 +42,8 @@ type Drive struct {
 	Session     string
 	Request     api.StreamRequest
 	Consumer    Consumer
-	Input       io.Reader       // standard input of the started command, or nil
+	Input       io.Reader       // standard input of the command, or nil
+	AppendInput bool            // Input follows what other cmdlets have sent
 	Signals     <-chan string   // signals to pass to the command ("INT")
 	RetryWindow time.Duration   // how long a broken connection is tried again
 	Retrying    func(err error) // told once per outage, or nil
@@ -60,7 +61,7 @@ func (d *Drive) Run(ctx context.Context) error {
 		d.Request.After = map[uint32]uint64{}
 	}
 	if d.Input != nil {
-		d.input = newInputSource(d.Input)
+		d.input = newInputSource(d.Input, d.AppendInput, d.Request.KeepInput)
 		defer d.input.stop()
 	}
 	var since time.Time
@@ -190,7 +191,9 @@ func (l *link) handle(rec api.Record, established func()) (done bool, err error)
 		if l.drive.input != nil {
 			l.drive.input.grant(rec.Seq)
 		}
-	case api.KindHeartbeat, api.KindAcked:
+	case api.KindAcked: // of the input that stays open
+		return true, nil
+	case api.KindHeartbeat:
 	case api.KindFault:
 		var e api.Error
 		if err := json.Unmarshal(rec.Data, &e); err != nil {
@@ -262,7 +265,7 @@ func (l *link) flush(now bool) error {
 func (l *link) ackLocked() {
 	l.bytes = 0
 	for p, seq := range l.flushed {
-		if seq > l.acked[p] && !l.closed {
+		if seq > l.acked[p] && !l.closed && !l.drive.Request.Peek {
 			l.acked[p] = seq
 			_ = api.WriteFrame(l.s, &api.Record{Kind: api.KindAck, Pipeline: p, Seq: seq, Time: time.Now()})
 		}

@@ -64,6 +64,11 @@ func (c *Client) Stream(ctx context.Context, session string, req *api.StreamRequ
 	return c.Upgrade(ctx, Request{Path: api.SessionPath(session, "/stream"), In: req})
 }
 
+// Room tells a session host how much unread output it may keep.
+func (c *Client) Room(ctx context.Context, session string, req *api.RoomRequest) error {
+	return c.Do(ctx, Request{Method: http.MethodPut, Path: api.SessionPath(session, "/room"), In: req})
+}
+
 // Signal sends a signal to a running pipeline.
 func (c *Client) Signal(ctx context.Context, session, pipeline string, req *api.SignalRequest) error {
 	return c.Do(ctx, Request{Method: http.MethodPost, Path: api.PipelinePath(session, pipeline, "/signal"), In: req})

@@ -23,12 +23,16 @@ type inputSource struct {
 	sent  uint64 // on this connection
 	limit uint64 // granted
 	ended bool   // InputEnd was sent on this connection
+	keep  bool   // after r's end the input stays open: Done is sent instead of InputEnd
+	first bool   // no connection yet: r is appended to what the host has then
 	send  func(*api.Record) error
 	quit  bool
 }
 
-func newInputSource(r io.Reader) *inputSource {
-	in := &inputSource{}
+// newInputSource sends r; if added behind what the host has already, and without
+// ending the input if keep is set.
+func newInputSource(r io.Reader, added, keep bool) *inputSource {
+	in := &inputSource{first: added, keep: keep}
 	in.cond = sync.NewCond(&in.mu)
 	go in.read(r)
 	go in.pump()
@@ -76,7 +80,11 @@ func (in *inputSource) pump() {
 			in.sendLocked(&api.Record{Kind: api.KindInput, Seq: in.sent, Data: data, Time: time.Now()}, n)
 		case in.eof && in.sent == end:
 			in.ended = true
-			in.sendLocked(&api.Record{Kind: api.KindInputEnd, Seq: end, Time: time.Now()}, end)
+			last := api.Record{Kind: api.KindInputEnd, Seq: end, Time: time.Now()}
+			if in.keep {
+				last.Kind = api.KindDone
+			}
+			in.sendLocked(&last, end)
 		default:
 			in.cond.Wait()
 		}
@@ -99,6 +107,9 @@ func (in *inputSource) sendLocked(rec *api.Record, sent uint64) {
 func (in *inputSource) attach(send func(*api.Record) error, received int64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if in.first {
+		in.base, in.first = uint64(received), false
+	}
 	in.send, in.sent, in.ended = send, max(uint64(received), in.base), false
 	in.limit = max(in.limit, in.sent)
 	in.cond.Broadcast()

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"os"
@@ -30,7 +31,14 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 		if err != nil {
 			return nil, err
 		}
-		return view(info, h.asker(r)), nil
+		return h.view(info, h.asker(r)), nil
+	}
+	if req.IfAbsent {
+		defer h.creating.lock("name:" + strings.ToLower(req.Name))()
+		if s := h.named(req.Name, h.asker(r)); s != nil {
+			s.Existed = true
+			return s, nil
+		}
 	}
 	boot, err := h.bootstrap(r, id.String(), &req)
 	if err != nil {
@@ -43,30 +51,42 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 		return nil, err
 	}
 	h.dir.add(id.String(), dir)
-	return view(info, h.asker(r)), nil
+	h.audit.note(r, &auditLine{Action: "New", Session: info.InstanceID, Name: info.Name})
+	return h.view(info, h.asker(r)), nil
+}
+
+// named returns the oldest session of that name, in whatever state, or nil.
+func (h *Host) named(name string, asker api.ClientID) *api.Session {
+	var found *api.Session
+	for _, e := range h.dir.all() {
+		info, err := e.facts()
+		if err == nil && strings.EqualFold(info.Name, name) && (found == nil || info.Created.Before(found.Runspace.Created)) {
+			found = h.view(info.Brief(), asker)
+		}
+	}
+	return found
 }
 
 // bootstrap checks the request against the session configuration before
 // anything is made.
 func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest) (*api.Bootstrap, error) {
-	name, engines, err := findConfiguration(req.ConfigurationName)
+	conf, err := h.o.Paths.LoadSession(req.ConfigurationName, h.minIdleMs())
 	if err != nil {
 		return nil, err
 	}
-	limit := h.o.Config.MaxSessions
-	if limit == 0 {
-		limit = config.DefaultMaxSessions
-	}
-	if n := len(h.dir.all()); n >= limit {
-		return nil, api.Errorf(api.CodeQuota, "this user has %d sessions here, as many as max_sessions allows", n).
-			Hint("remove some: pss get-pssession --computer-name COMPUTER lists them")
+	if err := h.quota.admit(); err != nil {
+		return nil, err
 	}
 	info := &api.RunspaceInfo{
-		HostID: h.hostID, InstanceID: id, Name: req.Name, Owner: h.owner, ConfigurationName: name,
-		IdleTimeoutMs: api.DefaultIdleTimeoutMs, MaxIdleTimeoutMs: api.MaxIdleTimeoutMs,
-		OutputBufferingMode: api.BufferingBlock, OutputBufferSize: h.bufferSize(),
+		HostID: h.hostID, InstanceID: id, Name: req.Name, Owner: h.owner, ConfigurationName: conf.Name,
+		OutputBufferingMode: api.BufferingBlock, OutputBufferSize: cmp.Or(conf.OutputBufferSize, h.bufferSize()),
+		IdleClockStopsWhileBusy: conf.IdleClockWhileBusy != nil && !*conf.IdleClockWhileBusy,
+		MaxCommands:             cmp.Or(conf.MaxConcurrentCommandsPerShell, config.DefaultMaxCommands),
+		MaxMemoryBytes:          conf.MaxMemoryPerShellMB << 20, MaxProcesses: conf.MaxProcessesPerShell,
+		OnFinish: req.OnFinish,
 	}
-	if err := h.applyOptions(info, &req.Options); err != nil {
+	info.IdleTimeoutMs, info.MaxIdleTimeoutMs = conf.Idle()
+	if err := h.applyOptions(info, &req.Options, conf.OutputBufferingMode); err != nil {
 		return nil, err
 	}
 	env := withVariables(h.env(), req.Locale, req.Environment)
@@ -78,7 +98,7 @@ func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest) (*a
 	}
 	boot := &api.Bootstrap{
 		Format: 1, HostLock: h.o.Paths.HostLock(), LeaseMs: h.leases.length.Milliseconds(), RetainMs: h.retainMs(),
-		Engines: engines, Environment: env, WorkingDir: dir, Open: info, MinIdleMs: h.minIdleMs(),
+		Engines: conf.Engines(), Environment: env, WorkingDir: dir, Open: info, MinIdleMs: h.minIdleMs(), Start: req.Start,
 	}
 	if a := req.Attach; a != nil {
 		boot.Attach = &api.Attachment{Client: h.asker(r), Agent: a.Agent, From: a.From}
@@ -90,18 +110,20 @@ func (h *Host) minIdleMs() int64 {
 	return h.o.Config.MinIdleTimeout.Or(config.DefaultMinIdle).Milliseconds()
 }
 
-func (h *Host) applyOptions(info *api.RunspaceInfo, o *api.SessionOption) error {
-	if o.OutputBufferingMode != "" && o.OutputBufferingMode != api.BufferingNone {
-		info.OutputBufferingMode = o.OutputBufferingMode
+// applyOptions lets the client's options go before the configuration's.
+func (h *Host) applyOptions(info *api.RunspaceInfo, o *api.SessionOption, configured api.OutputBufferingMode) error {
+	for _, mode := range []api.OutputBufferingMode{configured, o.OutputBufferingMode} {
+		if mode != "" && mode != api.BufferingNone {
+			info.OutputBufferingMode = mode
+		}
 	}
-	if o.IdleTimeout == nil || *o.IdleTimeout == -1 {
-		return nil
+	ms, ok := api.CheckIdleTimeout(o.IdleTimeout, info.IdleTimeoutMs, h.minIdleMs(), info.MaxIdleTimeoutMs)
+	if !ok {
+		return api.Errorf(api.CodeInvalidArgument, "the idle timeout of %s is outside the range that session configuration %s allows, %s to %s",
+			api.IdleTimeoutText(*o.IdleTimeout), info.ConfigurationName, api.IdleTimeoutText(h.minIdleMs()), api.IdleTimeoutText(info.MaxIdleTimeoutMs)).
+			WithID("Argument").Hint("give a value within the range; no session was made")
 	}
-	if ms := *o.IdleTimeout; ms < h.minIdleMs() || ms > info.MaxIdleTimeoutMs {
-		return api.Errorf(api.CodeInvalidArgument, "the idle timeout of %d ms is outside the allowed range, %d ms to %d ms",
-			ms, h.minIdleMs(), info.MaxIdleTimeoutMs).WithID("Argument").Hint("give a value within the range; no session was made")
-	}
-	info.IdleTimeoutMs = *o.IdleTimeout
+	info.IdleTimeoutMs = ms
 	return nil
 }
 
@@ -115,17 +137,4 @@ func (h *Host) bufferSize() int64 {
 		size = min(size, free/10)
 	}
 	return max(size, 1<<20)
-}
-
-// findConfiguration returns the session configuration of that name: its own
-// spelling and its engines, the first one that the computer has counts.
-func findConfiguration(name string) (string, []string, error) {
-	switch strings.ToLower(name) {
-	case "", "microsoft.powershell":
-		return "Microsoft.PowerShell", []string{"bash", "sh"}, nil
-	case "bash", "sh":
-		return strings.ToLower(name), []string{strings.ToLower(name)}, nil
-	}
-	return "", nil, api.Errorf(api.CodeInvalidArgument, "this computer has no session configuration %q", name).
-		WithID("InvalidResourceUri,PSSessionOpenFailed").On(name).Hint("use Microsoft.PowerShell (the default), bash or sh")
 }

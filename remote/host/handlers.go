@@ -28,8 +28,9 @@ func (h *Host) handler() http.Handler {
 	handle(http.MethodPut, api.RouteSession, h.handleCreate)
 	handle(http.MethodGet, api.RouteSession, h.handleGet)
 	handle(http.MethodDelete, api.RouteSession, h.handleRemove)
+	handle(http.MethodPost, api.RouteAttach, h.handleAttach)
 	for _, r := range [][2]string{
-		{http.MethodPost, api.RouteAttach}, {http.MethodPost, api.RouteDetach}, {http.MethodPost, api.RouteStream}, {http.MethodPut, api.RoutePipeline},
+		{http.MethodPost, api.RouteDetach}, {http.MethodPost, api.RouteStream}, {http.MethodPut, api.RoutePipeline},
 		{http.MethodGet, api.RouteRecords}, {http.MethodPost, api.RouteAck}, {http.MethodPost, api.RouteSignal},
 	} {
 		handle(r[0], r[1], h.handleForward)
@@ -97,15 +98,18 @@ func (h *Host) handleList(_ http.ResponseWriter, r *http.Request) (any, error) {
 			list.Errors = append(list.Errors, api.AsError(err))
 			continue
 		}
-		list.Sessions = append(list.Sessions, *view(info.Brief(), asker))
+		list.Sessions = append(list.Sessions, *h.view(info.Brief(), asker))
 	}
 	slices.SortFunc(list.Sessions, func(a, b api.Session) int { return a.Runspace.Created.Compare(b.Runspace.Created) })
 	return list, nil
 }
 
-func view(info *api.RunspaceInfo, asker api.ClientID) *api.Session {
+func (h *Host) view(info *api.RunspaceInfo, asker api.ClientID) *api.Session {
 	s := &api.Session{Runspace: *info, CommandState: api.CommandStateOf(info)}
 	s.State, s.Availability = api.View(info, asker, true)
+	if info.Attached != nil {
+		s.LastSeen = h.leases.lastSeen(info.Attached.Agent)
+	}
 	return s
 }
 
@@ -118,7 +122,27 @@ func (h *Host) handleGet(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return view(info, h.asker(r)), nil
+	return h.view(info, h.asker(r)), nil
+}
+
+// handleAttach passes the wish on and keeps a record of it: who held the session
+// before is gone from its facts afterwards.
+func (h *Host) handleAttach(w http.ResponseWriter, r *http.Request) (any, error) {
+	e, err := h.dir.find(r.PathValue("session"))
+	if err != nil {
+		return nil, err
+	}
+	line := &auditLine{Action: "Connect", Session: e.id}
+	if info, err := e.facts(); err == nil {
+		line.Name = info.Name
+		if a := info.Attached; a != nil && a.Client != h.asker(r) {
+			line.TakenFrom = a.Client.Principal + ", " + a.From
+		}
+	}
+	v, err := h.handleForward(w, r)
+	line.refused(err)
+	h.audit.note(r, line)
+	return v, err
 }
 
 // handleRemove passes the removal on, or deletes what a dead session left.
@@ -127,11 +151,14 @@ func (h *Host) handleRemove(w http.ResponseWriter, r *http.Request) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	line := &auditLine{Action: "Remove", Session: e.id}
+	defer func() { h.audit.note(r, line) }()
 	if held, err := platform.LockHeld(e.lock()); err == nil && !held {
 		h.forget(e)
 		return struct{}{}, os.RemoveAll(e.dir)
 	}
 	if err := e.client().ForwardBody(w, r, h.identity(r), nil); err != nil {
+		line.refused(err)
 		return nil, h.unreachable(e, err)
 	}
 	h.forget(e)
@@ -161,6 +188,9 @@ func (h *Host) handleForward(w http.ResponseWriter, r *http.Request) (any, error
 	}
 	var body []byte
 	if err := client.ReadBody(w, r, &body); err != nil {
+		return nil, err
+	}
+	if err := h.quota.admitStart(r, body); err != nil {
 		return nil, err
 	}
 	err = e.client().ForwardBody(w, r, h.identity(r), body)
@@ -194,5 +224,6 @@ func (h *Host) revive(ctx context.Context, e *entry) error {
 	defer cancel()
 	return h.launcher.recover(ctx, e.dir, &api.Bootstrap{
 		Format: 1, HostLock: h.o.Paths.HostLock(), LeaseMs: h.leases.length.Milliseconds(), RetainMs: h.retainMs(),
+		Environment: h.env(), WorkingDir: folderOf(h.env()),
 	})
 }

@@ -45,6 +45,8 @@ type Host struct {
 	lock     *platform.Lock
 	env      func() []string // the owner's login environment
 	creating keyed           // one start per session id at a time
+	quota    *quota
+	audit    *audit
 
 	mu     sync.Mutex // guards busy and idle
 	busy   int        // requests under way
@@ -102,6 +104,8 @@ func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
 	if h.dir, err = openDirectory(o.Paths.Sessions(), h.log); err != nil {
 		return nil, cert, err
 	}
+	h.quota = newQuota(h.dir, o.Config)
+	h.audit = &audit{path: o.Paths.AuditLog(), log: h.log, asker: h.asker}
 	for _, e := range h.dir.all() {
 		if info, err := e.facts(); err == nil && info.Attached != nil {
 			h.leases.expect(info.Attached.Agent)
@@ -186,6 +190,7 @@ func (h *Host) watch(ctx context.Context, end func()) {
 		for _, agent := range h.leases.lapsed() {
 			h.detachAll(ctx, agent)
 		}
+		h.quota.look(ctx)
 		h.dir.reap(h.o.Config.RetainOutput.Or(config.DefaultRetainOutput))
 		if h.lock.Gone() || h.o.Embedded && h.idleFor() > linger && h.dir.living() == 0 {
 			end()

@@ -180,7 +180,7 @@ func (c *child) wait(ctx context.Context) (*api.RunspaceInfo, error) {
 
 // adopt makes the spare the session that boot describes.
 func (c *child) adopt(boot *api.Bootstrap) (*api.RunspaceInfo, error) {
-	if err := json.NewEncoder(c.in).Encode(&api.Adoption{Open: boot.Open, Attach: boot.Attach}); err != nil {
+	if err := json.NewEncoder(c.in).Encode(&api.Adoption{Open: boot.Open, Attach: boot.Attach, Start: boot.Start}); err != nil {
 		return nil, err
 	}
 	info, err := c.wait(context.Background())
@@ -224,7 +224,7 @@ func (l *launcher) prepareSpare(boot *api.Bootstrap, key string) {
 		return
 	}
 	b := *boot
-	b.Role, b.Dir, b.Open, b.Attach = api.BootstrapSpare, "", nil, nil
+	b.Role, b.Dir, b.Open, b.Attach, b.Start = api.BootstrapSpare, "", nil, nil, nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.want = key

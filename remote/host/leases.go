@@ -41,6 +41,18 @@ func (l *leases) expect(agent string) {
 	}
 }
 
+// lastSeen returns when the agent gave a sign of life, or nil if it never did.
+func (l *leases) lastSeen(agent string) *time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen, ok := l.seen[agent]
+	if !ok {
+		return nil
+	}
+	t := time.Now().Add(seen - platform.BootTime())
+	return &t
+}
+
 // lapsed returns, once each, the agents whose silence has lasted the lease.
 func (l *leases) lapsed() []string {
 	l.mu.Lock()

@@ -66,6 +66,9 @@ func StartDetached(r Role) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
+// OwnSession makes cmd, when it is started, the leader of a session of its own.
+func OwnSession(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+
 func roleEnvironment() []string {
 	// A role mostly waits, and passes one thing on at a time: with one processor
 	// to begin with it wakes fewer threads, and a command is answered sooner. The

@@ -19,6 +19,8 @@ func (p *pipeline) finishLocked(end *api.PipelineEnd) {
 		p.input.discard()
 	}
 	p.appendEnd(end)
+	p.s.rewindLocked()
+	p.tellLocked()
 }
 
 // endedLocked takes how the pipeline ended over into its facts.

@@ -26,6 +26,7 @@ func (s *Session) handler() http.Handler {
 	handle(http.MethodGet, api.RouteRecords, s.handleRecords)
 	handle(http.MethodPost, api.RouteAck, s.handleAck)
 	handle(http.MethodPost, api.RouteSignal, s.handleSignal)
+	handle(http.MethodPut, api.RouteRoom, s.handleRoom)
 	registerNext(handle)
 	return mux
 }
@@ -96,6 +97,22 @@ func (s *Session) handleStart(w http.ResponseWriter, r *http.Request) (any, erro
 	defer s.mu.Unlock()
 	f := p.factsLocked()
 	return &f, nil
+}
+
+func (s *Session) handleRoom(w http.ResponseWriter, r *http.Request) (any, error) {
+	var req api.RoomRequest
+	if err := client.ReadBody(w, r, &req); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.room = max(1, req.Bytes)
+	for _, p := range s.pipelines {
+		if p.facts.Running() {
+			p.spool.SetMode(api.BufferingNone, s.limitLocked())
+		}
+	}
+	return struct{}{}, nil
 }
 
 // pipelineOf finds the pipeline in the path and checks the epoch.

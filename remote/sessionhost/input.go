@@ -180,3 +180,22 @@ func (q *inputQueue) discard() {
 		go windows() // the caller may hold the session
 	}
 }
+
+// inputErrorLocked says why nobody can send standard input to the pipeline now.
+func (p *pipeline) inputErrorLocked() error {
+	e := api.Errorf(api.CodeInvalidState, "the command in session %s reads no standard input", p.s.info.Name).
+		Hint("start it with input that stays open: pss invoke-command --keep-input-open")
+	switch {
+	case !p.facts.Running():
+		e = api.Errorf(api.CodeInvalidState, "the command in session %s has ended", p.s.info.Name)
+	case p.input == nil:
+	case !p.input.open():
+		e = api.Errorf(api.CodeInvalidState, "the standard input of the command in session %s has been closed", p.s.info.Name)
+	case p.feed.Load() != nil:
+		e = api.Errorf(api.CodeInvalidAvail, "the standard input of the command in session %s is being sent by another cmdlet", p.s.info.Name).
+			Hint("end that one, or wait for it")
+	default:
+		return nil
+	}
+	return e.WithID("SendPSSessionInputNotPossible").On(p.s.info.Name)
+}

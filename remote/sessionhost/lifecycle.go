@@ -13,8 +13,8 @@ import (
 // This file is the state machine: the only place where Life, Epoch, Attached,
 // and the two options change.
 
-// open makes a prepared session this one.
-func (s *Session) open(info *api.RunspaceInfo, first *api.Attachment) error {
+// open makes a prepared session this one, with its first command if it has one.
+func (s *Session) open(info *api.RunspaceInfo, first *api.Attachment, start *api.FirstCommand) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	engineName := s.info.Engine
@@ -29,6 +29,10 @@ func (s *Session) open(info *api.RunspaceInfo, first *api.Attachment) error {
 		s.detachLocked(api.DetachedByClient)
 	}
 	if err := s.introduce(); err != nil {
+		return err
+	}
+	if start != nil {
+		_, err := s.startLocked(start.Pipeline, &start.Command)
 		return err
 	}
 	return s.saveLocked()
@@ -52,11 +56,16 @@ func (s *Session) attach(client api.ClientID, req *api.AttachRequest) error {
 	if req.IfEpoch != 0 && req.IfEpoch != s.info.Epoch {
 		return s.staleLocked()
 	}
+	next := api.Attachment{Client: client, Agent: req.Agent, From: req.From}
+	reason := api.Errorf(api.CodeStaleEpoch, "the session was connected again")
 	if a := s.info.Attached; a != nil && a.Client != client {
-		return s.busyLocked()
+		if !req.Force || a.Client.Principal != client.Principal {
+			return s.busyLocked()
+		}
+		reason = s.takenOver(&next)
 	}
-	s.endStreamsLocked(api.Errorf(api.CodeStaleEpoch, "the session was connected again"))
-	s.attachLocked(api.Attachment{Client: client, Agent: req.Agent, From: req.From})
+	s.endStreamsLocked(reason)
+	s.attachLocked(next)
 	s.bufferingLocked(req.Options.OutputBufferingMode)
 	return s.saveLocked()
 }
@@ -105,25 +114,39 @@ func (s *Session) detachLocked(by string) {
 }
 
 func (s *Session) expiryLocked() {
-	if s.info.DisconnectedOn != nil && s.info.IdleTimeoutMs > 0 {
-		t := s.info.DisconnectedOn.Add(time.Duration(s.info.IdleTimeoutMs) * time.Millisecond)
+	s.info.ExpiresOn = nil
+	if s.info.Attached == nil && s.clockRunsLocked() {
+		t := time.Now().Add(time.Duration(s.info.IdleTimeoutMs) * time.Millisecond)
 		s.info.ExpiresOn = &t
+	}
+}
+
+// clockRunsLocked reports whether the idle clock of a session that nobody holds
+// runs now.
+func (s *Session) clockRunsLocked() bool {
+	return s.info.IdleTimeoutMs > 0 && (!s.info.IdleClockStopsWhileBusy || s.runningLocked() == nil)
+}
+
+// rewindLocked begins the idle time of a session whose clock stood still for the
+// command that has just ended.
+func (s *Session) rewindLocked() {
+	if s.info.Life == api.LifeOpen && s.info.Attached == nil && s.info.IdleClockStopsWhileBusy {
+		s.idleFrom = platform.BootTime()
+		s.expiryLocked()
+		s.hurryLocked()
 	}
 }
 
 // idleTimeoutLocked checks a wanted idle timeout and keeps it.
 func (s *Session) idleTimeoutLocked(ms *int64) error {
-	if ms == nil || *ms == -1 {
-		return nil
-	}
-	if *ms < s.boot.MinIdleMs || *ms > s.info.MaxIdleTimeoutMs {
-		return api.Errorf(api.CodeInvalidArgument,
-			"session %s: the idle timeout of %d s is outside the allowed range, %d s to %d s",
-			s.info.Name, *ms/1000, s.boot.MinIdleMs/1000, s.info.MaxIdleTimeoutMs/1000).
+	wanted, ok := api.CheckIdleTimeout(ms, s.info.IdleTimeoutMs, s.boot.MinIdleMs, s.info.MaxIdleTimeoutMs)
+	if !ok {
+		return api.Errorf(api.CodeInvalidArgument, "session %s: the idle timeout of %s is outside the allowed range, %s to %s",
+			s.info.Name, api.IdleTimeoutText(*ms), api.IdleTimeoutText(s.boot.MinIdleMs), api.IdleTimeoutText(s.info.MaxIdleTimeoutMs)).
 			WithID("CannotDisconnectSessionWithInvalidIdleTimeout").On(s.info.Name).
 			Hint("give a value within the range; the session stays connected")
 	}
-	s.info.IdleTimeoutMs = *ms
+	s.info.IdleTimeoutMs = wanted
 	return nil
 }
 
@@ -136,7 +159,7 @@ func (s *Session) bufferingLocked(mode api.OutputBufferingMode) {
 	s.info.OutputBufferingMode = mode
 	for _, p := range s.pipelines {
 		if p.facts.Running() {
-			p.spool.SetMode(mode, s.info.OutputBufferSize)
+			p.spool.SetMode(mode, s.limitLocked())
 		}
 	}
 }
@@ -190,14 +213,24 @@ func Busy(info *api.RunspaceInfo) *api.Error {
 	return e
 }
 
-// breakUp makes the session Broken: its engine ended by itself.
-func (s *Session) breakUp(cause error) {
+// takenOver is what the client is told that loses the session to next.
+func (s *Session) takenOver(next *api.Attachment) *api.Error {
+	holder := fmt.Sprintf("%s, from %s", next.Client.Principal, next.From)
+	e := api.Errorf(api.CodeStaleEpoch, "session %s was taken over by another client: %s", s.info.Name, holder).
+		WithID("PSSessionTakenOver").On(s.info.Name).
+		Hint("its command goes on there; what you have received stays received")
+	e.Holder = holder
+	return e
+}
+
+// breakUp makes the session Broken: its engine ended by itself, or had to.
+func (s *Session) breakUp(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.info.Life != api.LifeOpen {
 		return
 	}
-	s.loseLocked("the engine ended: " + cause.Error())
+	s.loseLocked(reason)
 	s.noteLocked()
 }
 

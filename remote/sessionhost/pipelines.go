@@ -1,10 +1,12 @@
 package sessionhost
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,6 +37,7 @@ type pipeline struct {
 	input *inputQueue            // nil without standard input
 	live  engine.Pipeline        // nil before it began and after a recovery
 	full  *api.Error             // why output could not be kept
+	near  bool                   // the warning of a nearly full buffer was given
 	taker *stream                // the attachment that takes its output, or nil
 	feed  atomic.Pointer[stream] // the attachment that sends its input, or nil
 }
@@ -45,7 +48,6 @@ func (s *Session) pipelineDir(number uint32) string {
 
 // start runs cmd as pipeline id, once: a repeated request finds the first one.
 func (s *Session) start(epoch uint64, id string, cmd *api.Command) (*pipeline, error) {
-	digest := digestOf(cmd)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.openLocked(); err != nil {
@@ -54,6 +56,11 @@ func (s *Session) start(epoch uint64, id string, cmd *api.Command) (*pipeline, e
 	if err := s.epochLocked(epoch); err != nil {
 		return nil, err
 	}
+	return s.startLocked(id, cmd)
+}
+
+func (s *Session) startLocked(id string, cmd *api.Command) (*pipeline, error) {
+	digest := digestOf(cmd)
 	if p := s.findLocked(id); p != nil && !planted.On("retry-runs-twice") {
 		if p.facts.Digest != digest {
 			return nil, api.Errorf(api.CodeConflict, "pipeline %s exists with another command", id)
@@ -64,6 +71,9 @@ func (s *Session) start(epoch uint64, id string, cmd *api.Command) (*pipeline, e
 		return nil, api.Errorf(api.CodeInvalidAvail, "session %s (%s) runs a command already: %s", s.info.Name, s.info.InstanceID, firstLine(r.facts.Command)).
 			WithID("InvokeCommandCommandInvalidSessionAvailability").On(s.info.Name).
 			Hint("wait for it (pss receive-pssession --instance-id %s), or use another session", s.info.InstanceID)
+	}
+	if err := s.commandQuotaLocked(); err != nil {
+		return nil, err
 	}
 	p, err := s.createLocked(id, digest, cmd)
 	if err != nil {
@@ -82,7 +92,7 @@ func (s *Session) createLocked(id, digest string, cmd *api.Command) (*pipeline, 
 	s.next++
 	p := &pipeline{s: s, facts: api.Pipeline{
 		ID: id, Number: s.next, Digest: digest, Command: excerpt(cmd), State: api.PipelineRunning,
-		InputState: api.InputNone, Began: time.Now(),
+		InputState: api.InputNone, Began: time.Now(), OnFinish: cmp.Or(cmd.OnFinish, s.info.OnFinish),
 	}}
 	dir := s.pipelineDir(p.facts.Number)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
@@ -117,17 +127,26 @@ func (s *Session) createLocked(id, digest string, cmd *api.Command) (*pipeline, 
 func (s *Session) spoolOptions(p *pipeline) spool.Options {
 	return spool.Options{
 		SessionID: s.info.InstanceID, Pipeline: p.facts.Number,
-		Mode: s.info.OutputBufferingMode, Limit: s.info.OutputBufferSize,
-		OnChange: func() { s.spoolChanged() },
+		Mode: s.info.OutputBufferingMode, Limit: s.limitLocked(),
+		OnChange: func() { p.spoolChanged() },
 	}
 }
 
-// spoolChanged notes that a pipeline began or ceased to be blocked or to drop.
-func (s *Session) spoolChanged() {
+// spoolChanged notes that the pipeline began or ceased to be blocked or to drop,
+// and warns, once each time, whoever receives its output that it will block.
+func (p *pipeline) spoolChanged() {
 	go func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.noteLocked()
+		p.s.mu.Lock()
+		defer p.s.mu.Unlock()
+		near := p.spool.Stats().NearlyFull && p.facts.Running()
+		if near && !p.near {
+			text := fmt.Sprintf("the output buffer of %d bytes is 80 %% full; when it is full the command waits until its output is received", p.s.info.OutputBufferSize)
+			if _, err := p.spool.AppendControl(api.KindWarning, []byte(text)); err != nil {
+				p.s.log.Warn("warning not spooled", "pipeline", p.facts.Number, "error", err)
+			}
+		}
+		p.near = near
+		p.s.noteLocked()
 	}()
 }
 

@@ -34,6 +34,11 @@ func (s *Session) recover() error {
 	if s.info.Life == api.LifeOpen {
 		s.loseLocked(platform.LostReason(info.BootID))
 	}
+	for _, p := range s.pipelines {
+		if !p.facts.Running() {
+			p.tellLocked()
+		}
+	}
 	s.info.Version, s.info.Pid, s.info.BootID = api.Version, os.Getpid(), platform.BootID()
 	return s.saveLocked()
 }

@@ -40,6 +40,7 @@ type Session struct {
 	idleFrom  time.Duration // platform.BootTime of the last detach
 	hostLost  time.Duration // platform.BootTime since when the host is gone; 0: it is there
 	dirty     bool          // facts changed and a write is due
+	room      int64         // that the host has told last; 0: never
 	factsFile *api.FactsWriter
 	idleSince time.Time   // of a session without an engine: when its last stream ended
 	timer     *time.Timer // of watch; nil before it
@@ -78,7 +79,7 @@ func Run(ctx context.Context, in io.Reader, ready io.WriteCloser, log *slog.Logg
 		reply(nil, err)
 		return err
 	}
-	open, attach := boot.Open, boot.Attach
+	open, attach, start := boot.Open, boot.Attach, boot.Start
 	if boot.Role == api.BootstrapSpare {
 		reply(nil, nil)
 		var a api.Adoption
@@ -86,10 +87,10 @@ func Run(ctx context.Context, in io.Reader, ready io.WriteCloser, log *slog.Logg
 			s.discard()
 			return nil // the host ended or does not need us
 		}
-		open, attach = a.Open, a.Attach
+		open, attach, start = a.Open, a.Attach, a.Start
 	}
 	if boot.Role != api.BootstrapRecover {
-		err = s.open(open, attach)
+		err = s.open(open, attach, start)
 	}
 	info := s.snapshot()
 	if err != nil {
@@ -156,6 +157,7 @@ func (s *Session) serve(ctx context.Context) error {
 	go s.serveOn(srv, s.listener)
 	if s.rs != nil {
 		go s.watchEngine()
+		go s.watchUsage()
 	}
 	s.watch(ctx, srv)
 	shut, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -177,7 +179,7 @@ func (s *Session) serveOn(srv *http.Server, l net.Listener) {
 func (s *Session) watchEngine() {
 	select {
 	case <-s.rs.Done():
-		s.breakUp(s.rs.Err())
+		s.breakUp("the engine ended: " + s.rs.Err().Error())
 	case <-s.quit:
 	}
 }

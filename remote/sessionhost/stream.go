@@ -28,6 +28,7 @@ type stream struct {
 	last  bool          // the last frame is out: nothing may follow it
 	final chan struct{} // closed when the client has said that it has everything
 	once  sync.Once
+	skip  int // lines that a reader of Tail leaves out
 }
 
 // smallBuffer is enough for most commands; only one that prints much gets more.
@@ -73,7 +74,7 @@ func (s *Session) handleStream(w http.ResponseWriter, r *http.Request) (any, err
 func (s *Session) addStream(st *stream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.info.Life == api.LifeOpen {
+	if s.info.Life == api.LifeOpen && !st.req.Peek {
 		if err := s.epochLocked(st.req.Epoch); err != nil {
 			return err
 		}
@@ -86,14 +87,23 @@ func (s *Session) addStream(st *stream) error {
 		switch {
 		case st.req.Stream != "" && old.req.Stream == st.req.Stream:
 			s.replaceLocked(old)
-		case !st.req.InputOnly && (named != nil && named.taker == old || st.req.Pipeline == "" && old.req.Pipeline == "" && !old.req.InputOnly):
+		case st.takes() && old.takes() && (named != nil && named.taker == old || st.req.Pipeline == "" && old.req.Pipeline == ""):
 			return api.Errorf(api.CodeInvalidAvail, "the output of session %s is being received by another command", s.info.Name).
-				WithID("ReceivePSSessionCannotConnectSession").On(s.info.Name).Hint("end that command, or wait for it")
+				WithID("ReceivePSSessionCannotConnectSession").On(s.info.Name).Hint("end that command, or wait for it; --peek looks at it meanwhile")
+		}
+	}
+	if st.req.InputOnly && st.req.Start == nil {
+		if err := named.inputErrorLocked(); err != nil {
+			return err
 		}
 	}
 	s.streams[st] = struct{}{}
 	return nil
 }
+
+// takes reports whether st takes output for good, rather than only sending input or
+// looking.
+func (st *stream) takes() bool { return !st.req.InputOnly && !st.req.Peek }
 
 // replaceLocked ends the broken connection of a delivery that was resumed on
 // another one, which takes its places at once.
@@ -120,7 +130,7 @@ func (s *Session) removeStream(st *stream) {
 			if planted.On("eof-on-lost-client") {
 				_ = p.input.end(uint64(p.input.received()))
 			}
-			if p.input.open() {
+			if p.input.open() && !(st.req.KeepInput && st.said()) {
 				p.facts.InputState = api.InputInterrupted
 				s.noteLocked()
 			}
@@ -131,10 +141,22 @@ func (s *Session) removeStream(st *stream) {
 	}
 }
 
-// endStreamsLocked ends all connections with the reason.
+// said reports whether the client has had its last word.
+func (st *stream) said() bool {
+	select {
+	case <-st.final:
+		return true
+	default:
+		return false
+	}
+}
+
+// endStreamsLocked ends the connections of the attachment with the reason.
 func (s *Session) endStreamsLocked(reason *api.Error) {
 	for st := range s.streams {
-		st.end(reason)
+		if !st.req.Peek {
+			st.end(reason)
+		}
 	}
 }
 
@@ -152,7 +174,10 @@ func (st *stream) run(ctx context.Context) (clean bool) {
 	// A client that does not read must not hold up whoever ends its attachment.
 	keepWaiting := context.AfterFunc(ctx, func() { st.conn.SetWriteDeadline(time.Now().Add(time.Second)) })
 	defer keepWaiting()
-	plan := st.plan()
+	plan, err := st.plan()
+	if err != nil {
+		st.stop(api.AsError(err))
+	}
 	if err := st.hello(plan); err != nil {
 		return false
 	}
@@ -179,10 +204,8 @@ func (st *stream) run(ctx context.Context) (clean bool) {
 	if errors.As(context.Cause(ctx), &fault) {
 		_ = st.sendJSON(api.KindFault, fault)
 	}
-	select {
-	case <-st.final:
+	if st.said() {
 		clean = keepWaiting()
-	default:
 	}
 	if clean {
 		st.stop(nil)
@@ -211,12 +234,21 @@ func (st *stream) beats(ctx context.Context) {
 	}
 }
 
+// part is a pipeline of a delivery and the record behind which that begins.
+type part struct {
+	*pipeline
+	after uint64
+}
+
 // plan lists what will be delivered, in order, and makes st its taker.
-func (st *stream) plan() []*pipeline {
+func (st *stream) plan() ([]part, error) {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var plan []*pipeline
+	if st.req.Peek && (st.req.Tail > 0 || st.req.Since != nil) {
+		return st.look()
+	}
+	var plan []part
 	for _, p := range s.pipelines {
 		named := st.req.Pipeline == p.facts.ID
 		f := p.factsLocked()
@@ -224,13 +256,31 @@ func (st *stream) plan() []*pipeline {
 			st.feedLocked(p)
 		}
 		// What another command of this client delivers just now is not unread.
-		wanted := named || st.req.Pipeline == "" && p.taker == nil && (f.Unread() || f.Running() || st.req.Replay || st.resumes(p))
-		if wanted && !st.req.InputOnly {
-			p.taker = st
-			plan = append(plan, p)
+		free := p.taker == nil || st.req.Peek
+		wanted := named || st.req.Pipeline == "" && free && (f.Unread() || f.Running() || st.req.Replay || st.resumes(p))
+		if !wanted || st.req.InputOnly {
+			continue
 		}
+		if !st.req.Peek {
+			p.taker = st
+		}
+		plan = append(plan, part{p, st.start(p)})
 	}
-	return plan
+	return plan, nil
+}
+
+// start returns the record behind which the delivery of p begins.
+func (st *stream) start(p *pipeline) uint64 {
+	after := p.spool.Stats().Acked
+	switch {
+	case planted.On("one-cursor"):
+		for _, q := range st.s.pipelines {
+			after = max(after, q.spool.Stats().Acked)
+		}
+	case st.req.Replay, planted.On("resume-from-start"):
+		after = 0
+	}
+	return max(after, st.req.After[p.facts.Number])
 }
 
 // resumes reports whether the client had begun to receive p before it broke off.
@@ -249,10 +299,10 @@ func (st *stream) feedLocked(p *pipeline) {
 	})
 }
 
-func (st *stream) hello(plan []*pipeline) error {
+func (st *stream) hello(plan []part) error {
 	s := st.s
 	s.mu.Lock()
-	h := &api.StreamHello{Version: api.Version, HeartbeatMs: heartbeat.Milliseconds()}
+	h := &api.StreamHello{Version: api.Version, HeartbeatMs: heartbeat.Milliseconds(), SkipLines: st.skip}
 	for _, p := range plan {
 		h.Pipelines = append(h.Pipelines, p.factsLocked())
 	}

@@ -8,14 +8,13 @@ import (
 	"time"
 
 	"pss/remote/api"
-	"pss/remote/planted"
 	"pss/remote/platform"
 	"pss/remote/spool"
 )
 
 // deliver sends everything planned, then KindDone, and waits for the client to
 // have it.
-func (st *stream) deliver(ctx context.Context, plan []*pipeline) error {
+func (st *stream) deliver(ctx context.Context, plan []part) error {
 	if st.req.InputOnly && st.feeds() {
 		<-ctx.Done() // receive answers the end of the input
 		return nil
@@ -47,18 +46,8 @@ func (st *stream) feeds() bool {
 	return false
 }
 
-func (st *stream) deliverOne(ctx context.Context, p *pipeline) error {
-	after := p.spool.Stats().Acked
-	switch {
-	case planted.On("one-cursor"):
-		for _, q := range st.s.pipelines {
-			after = max(after, q.spool.Stats().Acked)
-		}
-	case st.req.Replay, planted.On("resume-from-start"):
-		after = 0
-	}
-	after = max(after, st.req.After[p.facts.Number])
-	rd := p.spool.NewReader(after)
+func (st *stream) deliverOne(ctx context.Context, p part) error {
+	rd := p.spool.NewReader(p.after)
 	buf := make([]byte, smallBuffer)
 	for {
 		if sent, err := st.sendExtent(rd); sent || err != nil {
@@ -67,11 +56,11 @@ func (st *stream) deliverOne(ctx context.Context, p *pipeline) error {
 			}
 			continue
 		}
-		frames, err := rd.Next(ctx, buf)
+		frames, err := st.next(ctx, rd, buf)
 		if errors.Is(err, io.EOF) {
-			return st.missingEnd(p)
+			return st.missingEnd(p.pipeline)
 		}
-		if err != nil {
+		if err != nil || frames == nil {
 			return err
 		}
 		if err := st.write(frames); err != nil {
@@ -85,11 +74,26 @@ func (st *stream) deliverOne(ctx context.Context, p *pipeline) error {
 	}
 }
 
+// next returns the next frames; none when the client does not want to wait for them.
+func (st *stream) next(ctx context.Context, rd *spool.Reader, buf []byte) ([]byte, error) {
+	if !st.req.NoWait {
+		return rd.Next(ctx, buf)
+	}
+	frames, ok, err := rd.TryNext(buf)
+	if !ok {
+		return nil, err
+	}
+	return frames, err
+}
+
 // extentSize is how much output must wait before it is worth a sendfile.
 const extentSize = 128 << 10
 
 // sendExtent sends what waits in one file without reading it, if that is much.
 func (st *stream) sendExtent(rd *spool.Reader) (sent bool, err error) {
+	if st.req.Peek || st.req.Replay {
+		return false, nil // what others have acknowledged is reused under a socket
+	}
 	ext, ok := rd.Extent(extentSize)
 	if !ok {
 		return false, nil

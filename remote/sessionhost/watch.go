@@ -72,7 +72,7 @@ func (s *Session) paceLocked() time.Duration {
 	if s.runningLocked() != nil || s.dirty {
 		p = min(p, time.Second)
 	}
-	if s.info.Attached == nil && s.info.Life == api.LifeOpen && s.info.IdleTimeoutMs > 0 {
+	if s.info.Attached == nil && s.info.Life == api.LifeOpen && s.clockRunsLocked() {
 		left := s.idleFrom + time.Duration(s.info.IdleTimeoutMs)*time.Millisecond - platform.BootTime()
 		p = min(p, max(left, 10*time.Millisecond))
 	}
@@ -120,7 +120,7 @@ func (s *Session) checkHostLocked() {
 func (s *Session) expired() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.info.Life == api.LifeOpen && s.info.Attached == nil && s.info.IdleTimeoutMs > 0 &&
+	return s.info.Life == api.LifeOpen && s.info.Attached == nil && s.clockRunsLocked() &&
 		platform.BootTime()-s.idleFrom >= time.Duration(s.info.IdleTimeoutMs)*time.Millisecond
 }
 

@@ -37,7 +37,7 @@ func TestBlockAtTheLimitAndResume(t *testing.T) {
 			put(t, s, "89") // 9 of 10: not full, but nearly
 			<-changes
 			require.True(t, s.Stats().NearlyFull)
-			put(t, s, "0")             // exactly 10: the next one waits
+			put(t, s, "0") // exactly 10: the next one waits
 			require.False(t, s.Stats().Blocked)
 			done := make(chan error)
 			go func() {
