@@ -60,6 +60,9 @@ func newPSSession(s *api.Session) PSSession {
 	}
 	if a := r.Attached; a != nil {
 		o.HeldBy, o.HeldFrom, o.HeldSince, o.LastSeen = a.Client.Principal, a.From, &a.Since, s.LastSeen
+		if o.LastSeen == nil {
+			o.LastSeen = &a.Since // a session host's own answer does not tell
+		}
 	}
 	return o
 }

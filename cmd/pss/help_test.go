@@ -6,12 +6,14 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pss/config"
 	"pss/remote/api"
 	"pss/verbs"
 )
@@ -114,8 +116,8 @@ func golden(t *testing.T, path, got string) {
 	assert.Equal(t, string(want), got, "go test ./cmd/pss -run TestHelp -update, if this is meant")
 }
 
-// TestConfigurationKeysAreDocumented finds every key of the two files in their
-// help topic.
+// TestConfigurationKeysAreDocumented finds every key of the configuration files in
+// their help topic.
 func TestConfigurationKeysAreDocumented(t *testing.T) {
 	topic := helpOf(t, "help", "about_Configuration")
 	for _, file := range []string{"client.go", "host.go"} {
@@ -125,6 +127,12 @@ func TestConfigurationKeysAreDocumented(t *testing.T) {
 		require.NotEmpty(t, keys)
 		for _, m := range keys {
 			assert.Regexp(t, `(?m)^  \[?`+string(m[1])+`\b`, topic)
+		}
+	}
+	conf := reflect.TypeFor[config.Session]()
+	for i := range conf.NumField() {
+		if f := conf.Field(i); f.Tag.Get("toml") != "-" {
+			assert.Regexp(t, `(?m)^  `+f.Name+`\b`, topic)
 		}
 	}
 }

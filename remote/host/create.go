@@ -85,6 +85,9 @@ func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest) (*a
 		MaxMemoryBytes:          conf.MaxMemoryPerShellMB << 20, MaxProcesses: conf.MaxProcessesPerShell,
 		OnFinish: req.OnFinish,
 	}
+	if q := h.quota.bytes; q > 0 {
+		info.OutputBufferSize = min(info.OutputBufferSize, q)
+	}
 	info.IdleTimeoutMs, info.MaxIdleTimeoutMs = conf.Idle()
 	if err := h.applyOptions(info, &req.Options, conf.OutputBufferingMode); err != nil {
 		return nil, err

@@ -208,7 +208,7 @@ func Busy(info *api.RunspaceInfo) *api.Error {
 	holder := fmt.Sprintf("%s, from %s, since %s", a.Client.Principal, a.From, a.Since.Format(time.RFC3339))
 	e := api.Errorf(api.CodeBusy, "session %s is connected to another client: %s", info.Name, holder).
 		WithID("PSSessionConnectFailed").On(info.Name).
-		Hint("disconnect it there, or wait until it is; its State then reads Disconnected/None")
+		Hint("disconnect it there, or take it over: pss connect-pssession --force --instance-id %s", info.InstanceID)
 	e.Holder = holder
 	return e
 }

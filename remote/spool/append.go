@@ -19,8 +19,8 @@ const (
 	ofLate                 // never waits, allowed after the seal
 )
 
-// Append writes data as records of kind, several if it exceeds api.MaxFrameData,
-// and returns the Seq of the last. In Block mode it waits, before each record, while
+// Append writes data as records of kind, several if it exceeds api.MaxFrameData or
+// a sixteenth of the limit, and returns the Seq of the last. In Block mode it waits, before each record, while
 // the unread bytes reach the limit; in Drop mode it discards the oldest unread
 // records instead. It fails with ErrClosed, ErrSealed, or an error of code
 // api.CodeDiskFull; then last is the last record that was written, and a later call
@@ -43,8 +43,9 @@ func (s *Spool) AppendLate(kind api.Kind, data []byte) error {
 }
 
 func (s *Spool) append(kind api.Kind, data []byte, c class) (last uint64, err error) {
+	piece := s.piece(len(data))
 	for {
-		chunk := data[:min(len(data), api.MaxFrameData)]
+		chunk := data[:min(len(data), piece)]
 		data = data[len(chunk):]
 		seq, changed, err := s.appendRecord(kind, chunk, c)
 		s.notify(changed)
@@ -56,6 +57,18 @@ func (s *Spool) append(kind api.Kind, data []byte, c class) (last uint64, err er
 			return last, nil
 		}
 	}
+}
+
+// piece is how large a record may be: a small limit is not to be passed by far with
+// a single one, and what Drop mode discards is whole records.
+func (s *Spool) piece(n int) int {
+	const least = 4 << 10
+	if n <= least {
+		return api.MaxFrameData
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(max(least, min(s.limit/16, api.MaxFrameData)))
 }
 
 // admit returns with wr held once a record of class c may be written.
