@@ -18,6 +18,10 @@ import (
 // crc32c u32 (of what follows) | length u32 | counter u64 | JSON of RunspaceInfo.
 const FactsFile = "facts"
 
+// EngineDir is the name of the engine's folder in a session's folder. A dead session
+// that still has it may have left processes (platform.EndOrphans).
+const EngineDir = "e"
+
 const (
 	factsHeader = 16
 	// factsSlot is the distance of the slots; the file is sparse.

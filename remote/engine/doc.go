@@ -37,6 +37,8 @@
 // ash works as sh, but for an EXIT trap that a subshell sets, which does not run.
 //
 // Processes are told apart by their parents, by the shell's session id and by a
-// variable in their environment. A process that clears its environment, makes a
-// session of its own and loses its parent before anybody looked escapes Close.
+// variable in their environment (platform.Marker), whose value is Spec.Dir. A process
+// that clears its environment, makes a session of its own and loses its parent before
+// anybody looked escapes Close. The shell ends with the process that holds the
+// runspace, what its commands started does not: platform.EndOrphans does that.
 package engine

@@ -12,7 +12,7 @@ import (
 // Spec says how a Runspace is opened.
 type Spec struct {
 	Shell            string   // absolute path of the shell
-	Dir              string   // private folder (0700) that exists; the engine's command files and snapshot live there
+	Dir              string   // private folder (0700) that exists; the engine's command files and snapshot live there, and it names the processes
 	WorkingDirectory string   // where the shell starts; if it is missing, the first of HOME and / that exists
 	Environment      []string // the complete environment, NAME=VALUE
 	Log              *slog.Logger

@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// marker is the variable by which a runspace's processes are known.
-const marker = "PSS_RUNSPACE"
-
 // process is one process as we know it again: a pid alone may be used anew.
 type process struct {
 	pid     int
@@ -21,7 +18,7 @@ type process struct {
 
 // family knows the processes of one runspace.
 type family struct {
-	id string // the value of marker
+	id string // the value of platform.Marker
 
 	mu    sync.Mutex
 	sids  map[int]bool       // the sessions of our shells

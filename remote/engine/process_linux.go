@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+	"pss/remote/platform"
 )
 
 // childAttr gives the shell a session of its own and lets it end with us.
@@ -180,7 +181,7 @@ func (f *family) mine(pid int) bool {
 		return false
 	}
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err == nil && bytes.Contains(append([]byte{0}, env...), []byte("\x00"+marker+"="+f.id+"\x00")) {
+	if err == nil && platform.Marked(env, f.id) {
 		return true
 	}
 	if s.state != 'Z' && len(env) > 0 && s.sid == ownSession {

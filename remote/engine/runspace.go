@@ -15,9 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"pss/remote/api"
+	"pss/remote/platform"
 )
 
 // runspace is the Runspace of every driver.
@@ -52,7 +51,7 @@ type runspace struct {
 // it reads at its start, when it ends by itself, what its prompt is.
 var dropped = []string{
 	"ENV", "BASH_ENV", "TMOUT", "HISTFILE", "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS", "IGNOREEOF",
-	"PS1", "PS2", "PWD", "OLDPWD", marker,
+	"PS1", "PS2", "PWD", "OLDPWD", platform.Marker,
 }
 
 func openRunspace(ctx context.Context, d *driver, spec Spec) (*runspace, error) {
@@ -60,7 +59,7 @@ func openRunspace(ctx context.Context, d *driver, spec Spec) (*runspace, error) 
 		return nil, fmt.Errorf("open %s: the shell %q and the folder %q must be absolute", d.name, spec.Shell, spec.Dir)
 	}
 	rs := &runspace{
-		d: d, spec: spec, log: spec.Log, family: newFamily(uuid.NewString()), live: map[*pump]bool{},
+		d: d, spec: spec, log: spec.Log, family: newFamily(spec.Dir), live: map[*pump]bool{},
 		closing: make(chan struct{}), gone: make(chan struct{}), done: make(chan struct{}),
 	}
 	if rs.log == nil {
@@ -77,7 +76,7 @@ func openRunspace(ctx context.Context, d *driver, spec Spec) (*runspace, error) 
 		}
 	}
 	rs.dir = firstFolder(spec.WorkingDirectory, home, "/")
-	rs.env = append(rs.env, "PWD="+rs.dir, marker+"="+rs.family.id)
+	rs.env = append(rs.env, "PWD="+rs.dir, platform.Marker+"="+rs.family.id)
 	enroll(rs.family)
 	sh, err := rs.start(ctx, false)
 	if err != nil {

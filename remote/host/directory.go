@@ -35,7 +35,10 @@ type entry struct {
 	id  string // InstanceID
 	dir string
 
+	sweep sync.Mutex // held while what a dead session left running is ended
+
 	mu     sync.Mutex // guards the rest
+	stuck  bool       // some of that cannot be ended
 	cached *api.RunspaceInfo
 	stamp  os.FileInfo
 	cl     *client.Client
@@ -133,23 +136,61 @@ func (d *directory) living() int {
 	return n
 }
 
-// reap removes dead sessions whose time of retention is over.
-func (d *directory) reap(retain time.Duration) {
+// reap ends what dead sessions left running, and removes those whose time of
+// retention is over. It reports whether there is something under way.
+func (d *directory) reap(retain time.Duration) (busy bool) {
 	for _, e := range d.all() {
 		info, err := e.facts()
 		if errors.Is(err, fs.ErrNotExist) {
 			d.drop(e.id)
 			continue
 		}
-		if err != nil || info.Life == api.LifeOpen || time.Since(info.Changed) < retain {
+		if err != nil || info.Life == api.LifeOpen {
 			continue
 		}
 		if held, err := platform.LockHeld(e.lock()); err != nil || held {
 			continue
 		}
+		if e.orphaned() {
+			busy = true
+			go e.endOrphans(d.log) // not waited for: leases must go on
+			continue
+		}
+		if time.Since(info.Changed) < retain {
+			continue
+		}
 		d.log.Info("retention over", "session", e.id)
 		d.drop(e.id)
 		os.RemoveAll(e.dir)
+	}
+	return busy
+}
+
+// orphaned reports whether the session, which is dead, may have left processes that
+// can be ended.
+func (e *entry) orphaned() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, err := os.Lstat(filepath.Join(e.dir, api.EngineDir))
+	return err == nil && !e.stuck
+}
+
+// endOrphans ends what the commands of a dead session left running: its session host
+// was killed and could not. It returns when nothing of that is left to be done.
+func (e *entry) endOrphans(log *slog.Logger) {
+	e.sweep.Lock()
+	defer e.sweep.Unlock()
+	if !e.orphaned() {
+		return
+	}
+	n, err := platform.EndOrphans(filepath.Join(e.dir, api.EngineDir))
+	if n > 0 || err != nil {
+		log.Warn("orphans ended", "session", e.id, "processes", n, "error", err)
+	}
+	if err != nil {
+		e.mu.Lock()
+		e.stuck = true
+		e.mu.Unlock()
 	}
 }
 

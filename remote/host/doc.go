@@ -6,4 +6,7 @@
 // in its session host; whether that lives is told by its lock. So a host may be
 // killed at any moment: the next one reads the folders and goes on. The only
 // thing that it keeps in memory alone are the leases, and those start afresh.
+//
+// What the commands of a session whose process was killed left running is ended
+// here, when a look at its folder finds its lock free: nobody else is there to do it.
 package host

@@ -154,6 +154,7 @@ func (h *Host) handleRemove(w http.ResponseWriter, r *http.Request) (any, error)
 	line := &auditLine{Action: "Remove", Session: e.id}
 	defer func() { h.audit.note(r, line) }()
 	if held, err := platform.LockHeld(e.lock()); err == nil && !held {
+		e.endOrphans(h.log)
 		h.forget(e)
 		return struct{}{}, os.RemoveAll(e.dir)
 	}

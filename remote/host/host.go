@@ -191,8 +191,8 @@ func (h *Host) watch(ctx context.Context, end func()) {
 			h.detachAll(ctx, agent)
 		}
 		h.quota.look(ctx)
-		h.dir.reap(h.o.Config.RetainOutput.Or(config.DefaultRetainOutput))
-		if h.lock.Gone() || h.o.Embedded && h.idleFor() > linger && h.dir.living() == 0 {
+		busy := h.dir.reap(h.o.Config.RetainOutput.Or(config.DefaultRetainOutput))
+		if h.lock.Gone() || h.o.Embedded && !busy && h.idleFor() > linger && h.dir.living() == 0 {
 			end()
 			return
 		}

@@ -7,7 +7,7 @@
 //	facts.json  the same at the session's start, for people
 //	sock        the process's socket; made again when somebody deletes it
 //	p/N/        spool of pipeline N, and its stored input
-//	e/          the engine's own files
+//	e/          the engine's own files; there until no process of the session is left
 //
 // Every mutating request carries the epoch of an attachment; a stale one is
 // refused, so a client that comes back from suspend cannot touch a session that

@@ -223,9 +223,22 @@ func (s *Session) takenOver(next *api.Attachment) *api.Error {
 	return e
 }
 
-// breakUp makes the session Broken: its engine ended by itself, or had to.
+// lastWords bounds how long it takes to get what a command printed before its
+// engine ended.
+const lastWords = 2 * time.Second
+
+// breakUp makes the session Broken: its engine ended by itself.
 func (s *Session) breakUp(reason string) {
 	s.mu.Lock()
+	if p := s.runningLocked(); p != nil && p.live != nil {
+		p.spool.Unblock()
+		s.mu.Unlock()
+		select {
+		case <-p.live.Done():
+		case <-time.After(lastWords):
+		}
+		s.mu.Lock()
+	}
 	defer s.mu.Unlock()
 	if s.info.Life != api.LifeOpen {
 		return

@@ -70,11 +70,21 @@ func (s *Session) watchUsage() {
 			reason = fmt.Sprintf("it had %d processes; the session configuration allows %d", n, info.MaxProcesses)
 		}
 		if reason != "" {
-			s.breakUp(reason)
-			if err := s.rs.Close(); err != nil {
-				s.log.Warn("engine did not close", "error", err)
-			}
+			s.endEngine(reason)
 			return
 		}
+	}
+}
+
+// endEngine makes the session Broken and then ends its engine, which is alive.
+func (s *Session) endEngine(reason string) {
+	s.mu.Lock()
+	if s.info.Life == api.LifeOpen {
+		s.loseLocked(reason)
+		s.noteLocked()
+	}
+	s.mu.Unlock()
+	if err := s.rs.Close(); err != nil {
+		s.log.Warn("engine did not close", "error", err)
 	}
 }

@@ -40,7 +40,17 @@ func (s *Session) recover() error {
 		}
 	}
 	s.info.Version, s.info.Pid, s.info.BootID = api.Version, os.Getpid(), platform.BootID()
+	go s.endOrphans()
 	return s.saveLocked()
+}
+
+// endOrphans ends what the dead process's commands left running. The host does so
+// too, when it is there; until it is done the engine's folder says so.
+func (s *Session) endOrphans() {
+	n, err := platform.EndOrphans(filepath.Join(s.dir, api.EngineDir))
+	if n > 0 || err != nil {
+		s.log.Warn("orphans ended", "processes", n, "error", err)
+	}
 }
 
 // reopenLocked opens what is left of one pipeline.

@@ -119,7 +119,7 @@ func (s *Session) prepare(ctx context.Context) error {
 		return err
 	}
 	s.info.Engine = e.Name()
-	dir := filepath.Join(s.dir, "e")
+	dir := filepath.Join(s.dir, api.EngineDir)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
@@ -175,11 +175,15 @@ func (s *Session) serveOn(srv *http.Server, l net.Listener) {
 	}
 }
 
-// watchEngine makes the session Broken when its engine ends by itself.
+// watchEngine makes the session Broken when its engine ends by itself, and ends what
+// its commands started: nobody can reach that any more.
 func (s *Session) watchEngine() {
 	select {
 	case <-s.rs.Done():
 		s.breakUp("the engine ended: " + s.rs.Err().Error())
+		if err := s.rs.Close(); err != nil {
+			s.log.Warn("engine did not close", "error", err)
+		}
 	case <-s.quit:
 	}
 }
