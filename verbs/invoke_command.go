@@ -204,10 +204,12 @@ func invokeOnComputers(ctx context.Context, rt *Runtime, in *input, o *invokeOpt
 			e := toError(err)
 			return e.WithID(strings.TrimSuffix(e.FullyQualifiedErrorID, ",PSSessionOpenFailed") + ",PSSessionStateBroken").On(t.ComputerName)
 		}
+		planted.Point("client-temporary")
 		err = invokeOne(ctx, rt, agent, s, o, n > 1)
 		if leftBehind(err) || planted.On("temporary-session-left") {
 			return err
 		}
+		planted.Point("client-remove")
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
 		if rerr := agent.Remove(end, s.Runspace.InstanceID, 0, false); rerr != nil && err == nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"pss/remote/api"
+	"pss/remote/planted"
 )
 
 func init() { register("New-PSSession", []string{"nsn"}, newNewPSSession) }
@@ -109,6 +110,7 @@ func runNewPSSession(ctx context.Context, rt *Runtime, in *input) error {
 			f.add(openFailed(err, computer))
 			continue
 		}
+		planted.Point("client-made")
 		if s.Existed {
 			rt.tellExisted(s)
 		}

@@ -130,11 +130,13 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 		// Known on disk before it exists: no crash leaves a session that we made
 		// and do not know.
 		e.name = req.Name
+		planted.Point("agent-create")
 		a.record(change{Client: c.key, Entry: e.saved(), NextName: c.nextName})
 	} else if req.Name == "" {
 		req.Name = e.name
 	}
 	a.mu.Unlock()
+	planted.Point("agent-recorded")
 	if req.Attach != nil {
 		req.Attach.ID, req.Attach.Agent, req.Attach.From = a.clientID(c), a.id, a.from
 	}
@@ -143,6 +145,7 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 		a.forget(c, e)
 		return nil, err
 	}
+	planted.Point("agent-made")
 	if s.Existed {
 		a.forget(c, e)
 		return a.adopt(c, req.ComputerName, s), nil
@@ -198,6 +201,7 @@ func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSe
 	case err != nil:
 		return nil, err
 	}
+	planted.Point("agent-removed")
 	a.forget(c, e)
 	return struct{}{}, err
 }
@@ -265,6 +269,7 @@ func (a *Agent) handleDetach(w http.ResponseWriter, r *http.Request, c *clientSe
 	if s, err = host.Detach(r.Context(), e.instance, &req); err != nil {
 		return nil, err
 	}
+	planted.Point("agent-detached")
 	return a.shown(c, e, s), nil
 }
 

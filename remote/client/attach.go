@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 )
 
 const (
@@ -241,6 +242,7 @@ func (l *link) flush(now bool) error {
 	if err := l.drive.Consumer.Flush(); err != nil {
 		return err
 	}
+	planted.Point("client-flushed")
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for p, seq := range l.pending {
@@ -276,6 +278,7 @@ func (l *link) ackLocked() {
 // finish sends the last acknowledgement of every pipeline and waits until it is kept.
 func (l *link) finish(timeout time.Duration) error {
 	l.mu.Lock()
+	planted.Point("client-last-ack")
 	for p, seq := range l.drive.Request.After {
 		l.flushed[p] = seq
 	}

@@ -3,6 +3,8 @@ package client
 import (
 	"net/http"
 	"strconv"
+
+	"pss/remote/planted"
 )
 
 // Forward passes a request on to the peer and its reply back, an attachment's
@@ -28,6 +30,7 @@ func (c *Client) ForwardBody(w http.ResponseWriter, r *http.Request, header http
 	if len(body) > 0 {
 		req.In = body
 	}
+	planted.Point("forward")
 	if WantsUpgrade(r) {
 		up, err := c.Upgrade(r.Context(), req)
 		if err != nil {
@@ -38,6 +41,7 @@ func (c *Client) ForwardBody(w http.ResponseWriter, r *http.Request, header http
 			up.Close()
 			return err
 		}
+		planted.Point("forward-switched")
 		if Splice(down, up) {
 			c.keep(&conn{Conn: up.Conn, br: up.Reader})
 			Recycle(r, down)

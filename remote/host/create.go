@@ -11,6 +11,7 @@ import (
 	"pss/config"
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -24,6 +25,7 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 	if err != nil {
 		return nil, api.Errorf(api.CodeInvalidArgument, "%q is no GUID", r.PathValue("session"))
 	}
+	planted.Point("host-create")
 	unlock := h.creating.lock(id.String())
 	defer unlock()
 	if e, err := h.dir.find(id.String()); err == nil {
@@ -50,7 +52,9 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	planted.Point("host-made")
 	h.dir.add(id.String(), dir)
+	planted.Point("host-known")
 	h.audit.note(r, &auditLine{Action: "New", Session: info.InstanceID, Name: info.Name})
 	return h.view(info, h.asker(r)), nil
 }

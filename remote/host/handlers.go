@@ -162,6 +162,7 @@ func (h *Host) handleRemove(w http.ResponseWriter, r *http.Request) (any, error)
 		line.refused(err)
 		return nil, h.unreachable(e, err)
 	}
+	planted.Point("host-removed")
 	h.forget(e)
 	return nil, nil
 }

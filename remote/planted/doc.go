@@ -3,4 +3,7 @@
 // it names the fault; in every other build On is the constant false and the code
 // behind it is not compiled in. scripts/planted switches each fault on and shows
 // that the named test fails.
+//
+// Point names a place where it hurts to die. TestKillMatrix lets processes be killed
+// or stopped exactly there; in every other build it is nothing.
 package planted

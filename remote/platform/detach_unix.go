@@ -28,7 +28,7 @@ const ReadyFD = 3
 // secrets of a shell or of a CI job must not live on in a daemon.
 var keptVariables = []string{
 	"PSS_HOME", "HOME", "USER", "LOGNAME", "PATH", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
-	"GODEBUG", "GORACE", "GOTRACEBACK", "GOCOVERDIR", "PSS_TEST_FAULT",
+	"GODEBUG", "GORACE", "GOTRACEBACK", "GOCOVERDIR", "PSS_TEST_FAULT", "PSS_TEST_POINT",
 }
 
 // StartDetached starts this very binary in a session of its own with cwd /,

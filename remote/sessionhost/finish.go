@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 	"pss/remote/spool"
 )
 
@@ -47,6 +48,7 @@ func (p *pipeline) endedLocked(end *api.PipelineEnd, at time.Time) {
 // appendEnd closes the spool with its end. If even that finds no room, the facts
 // still tell the end, and a stream makes the record from them.
 func (p *pipeline) appendEnd(end *api.PipelineEnd) {
+	planted.Point("session-end")
 	data, err := json.Marshal(end)
 	if err == nil {
 		_, err = p.spool.AppendControl(api.KindEnd, data)

@@ -31,6 +31,7 @@ func (s *Session) open(info *api.RunspaceInfo, first *api.Attachment, start *api
 	if err := s.introduce(); err != nil {
 		return err
 	}
+	planted.Point("session-open")
 	if start != nil {
 		_, err := s.startLocked(start.Pipeline, &start.Command)
 		return err
@@ -67,6 +68,7 @@ func (s *Session) attach(client api.ClientID, req *api.AttachRequest) error {
 	s.endStreamsLocked(reason)
 	s.attachLocked(next)
 	s.bufferingLocked(req.Options.OutputBufferingMode)
+	planted.Point("session-attach")
 	return s.saveLocked()
 }
 
@@ -93,6 +95,7 @@ func (s *Session) detach(req *api.DetachRequest) error {
 		by = api.DetachedByClient
 	}
 	s.detachLocked(by)
+	planted.Point("session-detach")
 	s.syncLocked()
 	return s.saveLocked()
 }

@@ -79,10 +79,12 @@ func (s *Session) startLocked(id string, cmd *api.Command) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
+	planted.Point("session-start-saved")
 	if err := p.beginLocked(cmd); err != nil {
 		s.dropLocked(p)
 		return nil, err
 	}
+	planted.Point("session-started")
 	return p, nil
 }
 
@@ -125,11 +127,15 @@ func (s *Session) createLocked(id, digest string, cmd *api.Command) (*pipeline, 
 }
 
 func (s *Session) spoolOptions(p *pipeline) spool.Options {
-	return spool.Options{
+	o := spool.Options{
 		SessionID: s.info.InstanceID, Pipeline: p.facts.Number,
 		Mode: s.info.OutputBufferingMode, Limit: s.limitLocked(),
 		OnChange: func() { p.spoolChanged() },
 	}
+	if planted.On("small-segments") {
+		o.SegmentSize, o.Retain = 16<<10, 64<<10
+	}
+	return o
 }
 
 // spoolChanged notes that the pipeline began or ceased to be blocked or to drop,
@@ -277,6 +283,7 @@ func (k *sink) End(r engine.Result) {
 		end.Outcome, end.Error = api.OutcomeFailed, k.p.full
 	}
 	k.p.finishLocked(end)
+	planted.Point("session-end-unsaved")
 	s.pruneLocked()
 	if k.p.taker == nil {
 		s.noteLocked()

@@ -40,6 +40,7 @@ func (s *Session) recover() error {
 		}
 	}
 	s.info.Version, s.info.Pid, s.info.BootID = api.Version, os.Getpid(), platform.BootID()
+	planted.Point("session-recover")
 	go s.endOrphans()
 	return s.saveLocked()
 }

@@ -19,6 +19,7 @@ import (
 	"pss/remote/api"
 	"pss/remote/client"
 	"pss/remote/engine"
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -98,6 +99,7 @@ func Run(ctx context.Context, in io.Reader, ready io.WriteCloser, log *slog.Logg
 		s.discard()
 		return err
 	}
+	planted.Point("session-opened")
 	reply(&info, nil)
 	ready.Close()
 	debug.FreeOSMemory()
@@ -127,6 +129,9 @@ func (s *Session) prepare(ctx context.Context) error {
 		Shell: shell, Dir: dir, WorkingDirectory: s.boot.WorkingDir,
 		Environment: s.boot.Environment, Log: s.log,
 	})
+	if err == nil {
+		planted.Engine(s.rs.Pid)
+	}
 	return err
 }
 
@@ -210,5 +215,6 @@ func (s *Session) deleteFolder() error {
 	if err := os.Rename(s.dir, gone); err != nil {
 		return err
 	}
+	planted.Point("session-removed")
 	return os.RemoveAll(gone)
 }

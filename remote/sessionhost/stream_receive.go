@@ -67,6 +67,7 @@ func (st *stream) ack(rec *api.Record) error {
 // finish is the client's word that it has everything: its acknowledgements are
 // saved before it is answered.
 func (st *stream) finish() error {
+	planted.Point("session-done")
 	st.s.mu.Lock()
 	var err error
 	if st.s.info.Life != api.LifeClosed || st.s.info.Reason != "Removed" {
@@ -77,6 +78,7 @@ func (st *stream) finish() error {
 	if err != nil {
 		st.s.log.Warn("facts not saved", "error", err)
 	}
+	planted.Point("session-done-saved")
 	st.mu.Lock()
 	err = st.writeLocked(api.AppendFrame(nil, &api.Record{Kind: api.KindAcked, Time: time.Now()}))
 	st.last = true

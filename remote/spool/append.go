@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 )
 
 // A writer's class says which rules its records follow.
@@ -45,6 +46,7 @@ func (s *Spool) AppendLate(kind api.Kind, data []byte) error {
 func (s *Spool) append(kind api.Kind, data []byte, c class) (last uint64, err error) {
 	piece := s.piece(len(data))
 	for {
+		planted.Point("spool-append")
 		chunk := data[:min(len(data), piece)]
 		data = data[len(chunk):]
 		seq, changed, err := s.appendRecord(kind, chunk, c)
@@ -140,6 +142,7 @@ func (s *Spool) appendRecord(kind api.Kind, data []byte, c class) (seq uint64, c
 		// gives back what little room the torn record took.
 		_ = f.Truncate(off)
 	}
+	planted.Point("spool-appended")
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -218,6 +221,7 @@ func (s *Spool) newFileLocked() (*segmentFile, error) {
 	h := segmentHeader{session: s.o.SessionID, pipeline: s.o.Pipeline, first: s.last + 1, cum: s.total}
 	_, err = sf.f.WriteAt(h.encode(), 0)
 	sf.refs--
+	planted.Point("spool-segment")
 	if err == nil {
 		err = s.moveLocked(sf, segmentName(s.last+1))
 	}

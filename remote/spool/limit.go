@@ -210,6 +210,7 @@ func (s *Spool) settleLocked() error {
 	if err := s.saveLocked(); err != nil {
 		return err
 	}
+	planted.Point("spool-free")
 	for _, g := range s.segs[:n] {
 		s.freeLocked(g)
 	}

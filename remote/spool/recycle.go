@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"pss/remote/planted"
 )
 
 // recycleMost is the size of a segment file that is still worth reusing: a new
@@ -22,6 +24,7 @@ func CreateFrom(dir, old string, o Options) (*Spool, error) {
 	if err := os.Rename(old, dir); err != nil {
 		return nil, fmt.Errorf("recycle spool: %w", err)
 	}
+	planted.Point("spool-recycle")
 	if err := s.reuse(); err != nil {
 		return nil, fmt.Errorf("recycle spool: %w", diskFull(err))
 	}

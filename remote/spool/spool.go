@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 )
 
 // Errors of a spool that takes no more of what was asked.
@@ -210,6 +211,7 @@ func (s *Spool) Ack(seq uint64) error {
 	}
 	s.ackedBytes = max(s.ackedBytes, s.bytesToLocked(seq))
 	s.acked = seq
+	planted.Point("spool-ack")
 	err := s.settleLocked()
 	s.freeRoomLocked()
 	changed := s.changedLocked()
@@ -371,15 +373,6 @@ func (s *Spool) Sync() error {
 		return fmt.Errorf("sync spool: %w", diskFull(err))
 	}
 	return nil
-}
-
-// syncFile syncs through a descriptor of its own, which no lock has to guard.
-func (s *Spool) syncFile(path string) error {
-	f, err := s.open(path, os.O_RDWR)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // Close ends the use of the spool and keeps its files. Waiting writers and readers

@@ -160,6 +160,15 @@ func (s *Spool) restore() {
 	s.sealSeq, s.sealBytes, s.sealed = p.seal.seq, p.seal.cum, p.sealed
 }
 
+// syncFile syncs through a descriptor of its own, which no lock has to guard.
+func (s *Spool) syncFile(path string) error {
+	f, err := s.open(path, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 // syncDir makes names in dir survive a loss of power, where the system can.
 func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
