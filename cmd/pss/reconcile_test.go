@@ -161,6 +161,26 @@ func TestLastWordsOfAKilledShell(t *testing.T) {
 	}
 }
 
+// A dead session whose output cannot be served now keeps it until it can be.
+func TestFailedRecoveryKeepsTheOutput(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, racePSS, nil)
+	w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", "s", "--script-block", "echo kept; exit 3")
+	w.await("s", "Disconnected/None/Finished")
+	f := w.facts()["s"]
+	kill(t, f.info.Pid)
+	sock := filepath.Join(f.dir, "sock")
+	require.NoError(t, os.Remove(sock))
+	require.NoError(t, os.MkdirAll(filepath.Join(sock, "in the way"), 0o700))
+	on := []string{"receive-pssession", "--computer-name", "localhost", "--name", "s"}
+	r := w.pss(on...)
+	require.Equal(t, 246, r.code, r.err)
+	require.Empty(t, r.out)
+	require.Equal(t, "Broken", w.session("s").State)
+	require.NoError(t, os.RemoveAll(sock))
+	require.Equal(t, result{"kept\n", "", 3}, w.pss(on...))
+}
+
 // shell is the pid of a session's shell.
 func (w *world) shell(f folder) int {
 	for _, pid := range w.processes() {

@@ -61,6 +61,7 @@ func (l *launcher) open(ctx context.Context, boot *api.Bootstrap) (string, *api.
 		}
 		l.h.log.Warn("spare not usable", "error", err)
 		c.kill()
+		os.RemoveAll(c.dir)
 	}
 	boot.Role = api.BootstrapOpen
 	c, info, err := l.start(ctx, boot)
@@ -104,7 +105,7 @@ func (l *launcher) start(ctx context.Context, boot *api.Bootstrap) (*child, *api
 	info, err := c.wait(ctx)
 	if err != nil {
 		c.kill()
-		if made {
+		if made { // what a dead session left is not ours to delete
 			os.RemoveAll(boot.Dir)
 		}
 		return nil, nil, err
@@ -199,7 +200,6 @@ func (c *child) release() {
 func (c *child) kill() {
 	c.release()
 	_ = c.cmd.Process.Kill()
-	os.RemoveAll(c.dir)
 }
 
 // bootKey says what a prepared process is good for.
