@@ -225,10 +225,15 @@ func (c *command) execute() Result {
 	}
 }
 
-// ready sees to it that there is a living shell.
+// ready sees to it that there is a living shell. One that was killed a moment ago
+// breaks the runspace, as it would have without this command.
 func (c *command) ready() error {
-	if c.rs.sh.alive() {
+	sh := c.rs.sh
+	if sh.alive() {
 		return nil
+	}
+	if sh.status.Signaled() && !sh.ours() {
+		return killedError(sh)
 	}
 	text, err := c.rs.restart("")
 	c.warn(text)

@@ -34,6 +34,20 @@ func (s *suite) testLife(t *testing.T) {
 		require.NoError(t, syscall.Kill(ss.rs.Pid(), syscall.SIGKILL))
 		ss.isBroken()
 	})
+	t.Run("killed just before a command", func(t *testing.T) {
+		for range 10 {
+			ss := s.open(t)
+			pid := ss.rs.Pid()
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			for !dead(pid) {
+				runtime.Gosched() // the runspace may know of it by then, or not yet
+			}
+			if r, err := ss.rs.Invoke(engine.Command{Number: 2, Script: "echo DANGER"}, newRecorder()); err == nil {
+				<-r.Done()
+			}
+			ss.isBroken()
+		}
+	})
 	t.Run("endless recursion", func(t *testing.T) {
 		if !s.bash {
 			t.Log("only bash is known to crash; others are checked to end at all")
