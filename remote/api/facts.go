@@ -22,6 +22,9 @@ const FactsFile = "facts"
 // that still has it may have left processes (platform.EndOrphans).
 const EngineDir = "e"
 
+// GonePrefix stands before the name of a session's folder that is being deleted.
+const GonePrefix = ".gone-"
+
 const (
 	factsHeader = 16
 	// factsSlot is the distance of the slots; the file is sparse.

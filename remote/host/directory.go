@@ -56,7 +56,7 @@ func openDirectory(root string, log *slog.Logger) (*directory, error) {
 	}
 	for _, n := range names {
 		dir := filepath.Join(root, n.Name())
-		if strings.HasPrefix(n.Name(), ".gone-") {
+		if strings.HasPrefix(n.Name(), api.GonePrefix) {
 			os.RemoveAll(dir)
 			continue
 		}
@@ -95,10 +95,27 @@ func (d *directory) add(id, dir string) *entry {
 	return e
 }
 
-func (d *directory) drop(id string) {
+// drop forgets a session that is gone, and deletes what its process could not.
+func (d *directory) drop(e *entry) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.entries, id)
+	delete(d.entries, e.id)
+	d.mu.Unlock()
+	e.client().CloseIdle()
+	return os.RemoveAll(d.grave(e))
+}
+
+// remove deletes a session whose process is gone. Its folder is renamed first, so
+// that no crash leaves half of it.
+func (d *directory) remove(e *entry) error {
+	if err := os.Rename(e.dir, d.grave(e)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return d.drop(e)
+}
+
+// grave is where a session's folder is while it is being deleted.
+func (d *directory) grave(e *entry) string {
+	return filepath.Join(d.root, api.GonePrefix+filepath.Base(e.dir))
 }
 
 // find returns the session with this id, or SessionNotFound.
@@ -142,7 +159,7 @@ func (d *directory) reap(retain time.Duration) (busy bool) {
 	for _, e := range d.all() {
 		info, err := e.facts()
 		if errors.Is(err, fs.ErrNotExist) {
-			d.drop(e.id)
+			_ = d.drop(e) // what stays is deleted at the next start
 			continue
 		}
 		if err != nil || info.Life == api.LifeOpen {
@@ -160,8 +177,9 @@ func (d *directory) reap(retain time.Duration) (busy bool) {
 			continue
 		}
 		d.log.Info("retention over", "session", e.id)
-		d.drop(e.id)
-		os.RemoveAll(e.dir)
+		if err := d.remove(e); err != nil {
+			d.log.Warn("session not deleted", "session", e.id, "error", err)
+		}
 	}
 	return busy
 }
@@ -192,6 +210,12 @@ func (e *entry) endOrphans(log *slog.Logger) {
 		e.stuck = true
 		e.mu.Unlock()
 	}
+}
+
+// exists reports whether the session's folder is there.
+func (e *entry) exists() bool {
+	_, err := os.Lstat(e.dir)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func (e *entry) lock() string { return filepath.Join(e.dir, "lock") }

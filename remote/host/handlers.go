@@ -155,21 +155,30 @@ func (h *Host) handleRemove(w http.ResponseWriter, r *http.Request) (any, error)
 	defer func() { h.audit.note(r, line) }()
 	if held, err := platform.LockHeld(e.lock()); err == nil && !held {
 		e.endOrphans(h.log)
-		h.forget(e)
-		return struct{}{}, os.RemoveAll(e.dir)
+		if err := h.dir.remove(e); err != nil {
+			return nil, err
+		}
+		h.tidy()
+		return struct{}{}, nil
 	}
-	if err := e.client().ForwardBody(w, r, h.identity(r), nil); err != nil {
+	err = e.client().ForwardBody(w, r, h.identity(r), nil)
+	if err != nil && e.exists() {
 		line.refused(err)
 		return nil, h.unreachable(e, err)
 	}
 	planted.Point("host-removed")
-	h.forget(e)
+	if rerr := h.dir.drop(e); rerr != nil {
+		h.log.Warn("session not deleted", "session", e.id, "error", rerr)
+	}
+	h.tidy()
+	if err != nil { // its process ended before it could say so
+		return struct{}{}, nil
+	}
 	return nil, nil
 }
 
-// forget drops a session that is gone, and with the last one the spare.
-func (h *Host) forget(e *entry) {
-	h.dir.drop(e.id)
+// tidy ends the spare when the last session is gone.
+func (h *Host) tidy() {
 	if len(h.dir.all()) == 0 {
 		h.launcher.dropSpare()
 	}

@@ -50,11 +50,13 @@ func (s *Session) pipelineDir(number uint32) string {
 func (s *Session) start(epoch uint64, id string, cmd *api.Command) (*pipeline, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.openLocked(); err != nil {
-		return nil, err
-	}
-	if err := s.epochLocked(epoch); err != nil {
-		return nil, err
+	known := s.findLocked(id)
+	if s.info.Life == api.LifeOpen {
+		if err := s.epochLocked(epoch); err != nil {
+			return nil, err
+		}
+	} else if known == nil { // what a command printed before its session was lost is still delivered
+		return nil, s.openLocked()
 	}
 	return s.startLocked(id, cmd)
 }

@@ -211,7 +211,7 @@ func (s *Session) discard() {
 // deleteFolder removes the session's folder, renamed first so that no reader
 // ever meets a half-deleted one.
 func (s *Session) deleteFolder() error {
-	gone := filepath.Join(filepath.Dir(s.dir), ".gone-"+filepath.Base(s.dir))
+	gone := filepath.Join(filepath.Dir(s.dir), api.GonePrefix+filepath.Base(s.dir))
 	if err := os.Rename(s.dir, gone); err != nil {
 		return err
 	}
