@@ -3,10 +3,12 @@ package client
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"pss/remote/api"
 )
@@ -28,6 +30,9 @@ func Splice(down, up *Stream) (clean bool) {
 		clean, err := copyFrames(dst, src, last)
 		switch {
 		case clean:
+		case errors.Is(err, errNotTaken):
+			// dst has left, and why may still be on its way to src.
+			_ = dst.SetReadDeadline(time.Now().Add(partingTime))
 		case err != nil:
 			down.Close()
 			up.Close()
@@ -48,6 +53,12 @@ func Splice(down, up *Stream) (clean bool) {
 	up.relax()
 	return true
 }
+
+// partingTime bounds the wait for what a side that takes nothing more has to say.
+const partingTime = 5 * time.Second
+
+// errNotTaken says that the connection to which was copied takes nothing more.
+var errNotTaken = errors.New("not taken")
 
 // splices counts the attachments that pass through this process.
 var splices atomic.Int32
@@ -76,7 +87,7 @@ func copyFrames(dst, src *Stream, last api.Kind) (clean bool, err error) {
 		}
 		if have > 0 {
 			if _, werr := dst.Write(buf[:have]); werr != nil {
-				return false, werr
+				return false, fmt.Errorf("%w: %w", errNotTaken, werr)
 			}
 		}
 		switch {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,6 +89,45 @@ func TestSpliceEndsBothWhenOneSideIsLost(t *testing.T) {
 	_, err := host.Read(make([]byte, 1))
 	require.Error(t, err)
 	host.Close()
+	assert.False(t, <-clean)
+}
+
+// goneConn is a session host that has said its last words and closed: what it is
+// sent fails, and what it said can be read only then.
+type goneConn struct {
+	net.Conn
+	failed chan struct{}
+	words  *bytes.Reader
+}
+
+func (g *goneConn) Write([]byte) (int, error) {
+	close(g.failed)
+	return 0, syscall.EPIPE
+}
+
+func (g *goneConn) Read(b []byte) (int, error) {
+	<-g.failed
+	time.Sleep(time.Millisecond) // whoever closes too early has done so by now
+	return g.words.Read(b)
+}
+
+func (g *goneConn) Close() error                    { return nil }
+func (g *goneConn) SetReadDeadline(time.Time) error { return nil }
+
+// Why a session host left reaches the client although the client was sending.
+func TestSpliceDeliversLastWordsToASendingClient(t *testing.T) {
+	client, down := pipe(t)
+	fault := frames(api.Record{Kind: api.KindFault, Data: []byte(`{}`), Time: time.Unix(0, 1)})
+	gone := &goneConn{failed: make(chan struct{}), words: bytes.NewReader(fault)}
+	clean := make(chan bool, 1)
+	go func() { clean <- Splice(down, newStream(gone, bufio.NewReader(gone))) }()
+	_, err := client.Write(frames(api.Record{Kind: api.KindAck, Seq: 1}))
+	require.NoError(t, err)
+	got := make([]byte, len(fault))
+	_, err = readFull(client, got)
+	require.NoError(t, err)
+	assert.Equal(t, fault, got)
+	client.Close()
 	assert.False(t, <-clean)
 }
 
