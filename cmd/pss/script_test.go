@@ -11,8 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -127,10 +129,13 @@ func (w *scene) end() {
 	for _, c := range w.children {
 		c.stop()
 	}
-	var bad []string
-	for _, h := range w.homes {
-		bad = append(bad, h.end()...)
+	wrong := make([][]string, len(w.homes))
+	var wg sync.WaitGroup
+	for i, h := range w.homes {
+		wg.Go(func() { wrong[i] = h.end() }) // each waits for its own processes
 	}
+	wg.Wait()
+	bad := slices.Concat(wrong...)
 	for _, dir := range w.unmount {
 		if err := unmount(dir); err != nil {
 			bad = append(bad, fmt.Sprintf("unmount %s: %v", dir, err))
