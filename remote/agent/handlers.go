@@ -267,6 +267,10 @@ func (a *Agent) handleDetach(w http.ResponseWriter, r *http.Request, c *clientSe
 		req.Epoch = s.Runspace.Attached.Epoch
 	}
 	if s, err = host.Detach(r.Context(), e.instance, &req); err != nil {
+		if api.IsCode(err, api.CodeVersion) {
+			err = api.Errorf(api.CodeVersion, "session %s stays connected: the endpoint on %s does not support disconnect (%v)", e.name, e.computer, err).
+				WithID("EndpointDoesNotSupportDisconnect").On(e.name).Hint("update pss on %s", e.computer)
+		}
 		return nil, err
 	}
 	planted.Point("agent-detached")

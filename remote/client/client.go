@@ -296,12 +296,18 @@ func IsBroken(err error) bool {
 }
 
 // replyError turns a refusal into its *api.Error. What did not come from pss
-// (a proxy, another server) is reported as such.
+// (a proxy, another server) is reported as such: of a request that it does not know
+// as a version that lacks it.
 func replyError(resp *http.Response, data []byte) error {
 	var e api.Error
 	if err := json.Unmarshal(data, &e); err == nil && e.Code != "" {
 		return &e
 	}
-	return api.Errorf(api.CodeInternal, "unexpected answer %s", resp.Status).
-		Hint("check that the address belongs to a pss host")
+	code := api.CodeInternal
+	switch resp.StatusCode {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		code = api.CodeVersion
+	}
+	return api.Errorf(code, "unexpected answer %s", resp.Status).
+		Hint("check that the address belongs to a pss host, and that it is up to date")
 }
