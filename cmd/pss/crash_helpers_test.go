@@ -106,6 +106,7 @@ type world struct {
 	t    *testing.T
 	home string
 	bin  string
+	mark string   // the variable by which its processes are known
 	env  []string // added to every cmdlet's environment
 }
 
@@ -117,12 +118,19 @@ func newWorld(t *testing.T, bin func() (string, error), files map[string]string)
 	require.NoError(t, err)
 	home, err := os.MkdirTemp("/tmp", "pc")
 	require.NoError(t, err)
-	w := &world{t: t, home: home, bin: path}
-	for name, text := range files {
-		require.NoError(t, os.WriteFile(filepath.Join(home, name), []byte(text), 0o600))
-	}
+	w := &world{t: t, home: home, bin: path, mark: "PSS_HOME=" + home}
+	writeFiles(t, home, files)
 	t.Cleanup(w.close)
 	return w
+}
+
+func writeFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
 }
 
 // as returns the same world seen from another client session.
@@ -146,7 +154,7 @@ func (w *world) path(parts ...string) string {
 // command is a cmdlet that is not started yet, with no standard input.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, w.bin, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PSS_HOME=" + w.home, "PSS_CLIENT_SESSION=one", "GORACE=atexit_sleep_ms=0"}, w.env...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), w.mark, "PSS_CLIENT_SESSION=one", "GORACE=atexit_sleep_ms=0"}, w.env...)
 	if f := os.Getenv("PSS_TEST_FAULT"); f != "" {
 		cmd.Env = append(cmd.Env, "PSS_TEST_FAULT="+f)
 	}

@@ -45,7 +45,7 @@ func first(pids []int) int {
 	return pids[0]
 }
 
-// processes are all that carry our PSS_HOME in their environment.
+// processes are all that carry our mark in their environment.
 func (w *world) processes() []int {
 	var pids []int
 	entries, _ := os.ReadDir("/proc")
@@ -54,7 +54,7 @@ func (w *world) processes() []int {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		if hasVariable(proc(pid, "environ"), "PSS_HOME="+w.home) {
+		if hasVariable(proc(pid, "environ"), w.mark) {
 			pids = append(pids, pid)
 		}
 	}

@@ -127,17 +127,11 @@ func TestScenario72KilledTogether(t *testing.T) {
 	require.Contains(t, all["lost"].Reason, "session host ended")
 	got := w.as("two").pss("receive-pssession", "--computer-name", "localhost", "--name", "lost")
 	require.Equal(t, 243, got.code)
-	out, errs := splitOurs(got)
+	out, errs := splitOurs("Receive-PSSession", got)
 	requirePrefix(t, 1, out, errs)
 	require.Greater(t, strings.Count(out, "\n"), 20)
 	require.NoError(t, os.WriteFile(w.path("stop"), nil, 0o600))
 	got = w.as("two").pss("receive-pssession", "--computer-name", "localhost", "--name", "kept")
 	require.Equal(t, 5, got.code)
 	checkNumbered(t, 0, got.out, got.err)
-}
-
-// splitOurs takes our own error block off the end of what a command printed.
-func splitOurs(r result) (out, errs string) {
-	errs, _, _ = strings.Cut(r.err, "Receive-PSSession: ")
-	return r.out, errs
 }
