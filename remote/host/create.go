@@ -42,6 +42,9 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 			return s, nil
 		}
 	}
+	if h.dir.gone(id.String()) {
+		return nil, api.Errorf(api.CodeLost, "session %s was removed", id).WithID("PSSessionStateClosed")
+	}
 	boot, err := h.bootstrap(r, id.String(), &req)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -26,9 +27,14 @@ type directory struct {
 	root string
 	log  *slog.Logger
 
-	mu      sync.Mutex // guards entries
+	mu      sync.Mutex // guards what follows
 	entries map[string]*entry
+	dropped []string // ids of the newest sessions that are gone
 }
+
+// keepDropped is how many of those are known: a creation that was under way for so
+// long must not make a session again that was removed meanwhile.
+const keepDropped = 1024
 
 // entry is the folder of one session.
 type entry struct {
@@ -99,6 +105,7 @@ func (d *directory) add(id, dir string) *entry {
 func (d *directory) drop(e *entry) error {
 	d.mu.Lock()
 	delete(d.entries, e.id)
+	d.dropped = append(d.dropped[max(0, len(d.dropped)-keepDropped+1):], e.id)
 	d.mu.Unlock()
 	e.client().CloseIdle()
 	return os.RemoveAll(d.grave(e))
@@ -116,6 +123,13 @@ func (d *directory) remove(e *entry) error {
 // grave is where a session's folder is while it is being deleted.
 func (d *directory) grave(e *entry) string {
 	return filepath.Join(d.root, api.GonePrefix+filepath.Base(e.dir))
+}
+
+// gone reports whether there was a session with this id.
+func (d *directory) gone(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Contains(d.dropped, id)
 }
 
 // find returns the session with this id, or SessionNotFound.

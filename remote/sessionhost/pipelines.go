@@ -69,6 +69,9 @@ func (s *Session) startLocked(id string, cmd *api.Command) (*pipeline, error) {
 		}
 		return p, nil
 	}
+	if err := s.forgottenLocked(id); err != nil {
+		return nil, err
+	}
 	if r := s.runningLocked(); r != nil {
 		return nil, api.Errorf(api.CodeInvalidAvail, "session %s (%s) runs a command already: %s", s.info.Name, s.info.InstanceID, firstLine(r.facts.Command)).
 			WithID("InvokeCommandCommandInvalidSessionAvailability").On(s.info.Name).
@@ -326,6 +329,7 @@ func (s *Session) pruneLocked() {
 			finished--
 			p.spool.Close()
 			s.letGoLocked(s.pipelineDir(p.facts.Number))
+			s.forgetLocked(p)
 			continue
 		}
 		kept = append(kept, p)

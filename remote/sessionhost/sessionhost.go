@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,6 +38,7 @@ type Session struct {
 	pipelines []*pipeline     // by number
 	next      uint32          // the number of the newest pipeline
 	used      []string        // folders of spools that the next pipelines reuse
+	forgotten []string        // ids of the newest pipelines that are not kept any more
 	streams   map[*stream]struct{}
 	idleFrom  time.Duration // platform.BootTime of the last detach
 	hostLost  time.Duration // platform.BootTime since when the host is gone; 0: it is there
@@ -213,6 +215,9 @@ func (s *Session) discard() {
 func (s *Session) deleteFolder() error {
 	gone := filepath.Join(filepath.Dir(s.dir), api.GonePrefix+filepath.Base(s.dir))
 	if err := os.Rename(s.dir, gone); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a removal that was asked for twice
+		}
 		return err
 	}
 	planted.Point("session-removed")

@@ -14,8 +14,11 @@ import (
 	"pss/remote/planted"
 )
 
-// heartbeat is the longest silence on an attachment's connection.
-const heartbeat = 10 * time.Second
+// heartbeat is the longest silence on an attachment's connection: short enough for
+// the client to miss it within the lease.
+func (s *Session) heartbeat() time.Duration {
+	return min(10*time.Second, max(s.lease/3, 100*time.Millisecond))
+}
 
 // stream is one attachment's connection.
 type stream struct {
@@ -220,7 +223,7 @@ func (st *stream) run(ctx context.Context) (clean bool) {
 
 // beats sends a heartbeat whenever the pace says so.
 func (st *stream) beats(ctx context.Context) {
-	t := time.NewTicker(heartbeat)
+	t := time.NewTicker(st.s.heartbeat())
 	defer t.Stop()
 	for {
 		select {
@@ -302,7 +305,7 @@ func (st *stream) feedLocked(p *pipeline) {
 func (st *stream) hello(plan []part) error {
 	s := st.s
 	s.mu.Lock()
-	h := &api.StreamHello{Version: api.Version, HeartbeatMs: heartbeat.Milliseconds(), SkipLines: st.skip}
+	h := &api.StreamHello{Version: api.Version, HeartbeatMs: s.heartbeat().Milliseconds(), SkipLines: st.skip}
 	for _, p := range plan {
 		h.Pipelines = append(h.Pipelines, p.factsLocked())
 	}
