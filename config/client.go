@@ -17,7 +17,8 @@ type Defaults struct {
 // Agent is how the user's agent behaves.
 type Agent struct {
 	Linger          Duration `toml:"linger"`            // how long it stays with nothing to do; default 60s
-	Heartbeat       Duration `toml:"heartbeat"`         // default 10s
+	Heartbeat       Duration `toml:"heartbeat"`         // default 10s; never more than a third of a host's lease
+	OpenTimeout     Duration `toml:"open_timeout"`      // how long a computer may take to answer; default 15s
 	ClientExitGrace Duration `toml:"client_exit_grace"` // default 60s
 	BatchExit       Duration `toml:"batch_exit"`        // named and batch client sessions; default 10m
 	OnClientExit    string   `toml:"on_client_exit"`    // "close" (idle sessions; default) or "disconnect"
@@ -34,6 +35,7 @@ type Computer struct {
 const (
 	DefaultLinger          = 60 * time.Second
 	DefaultHeartbeat       = 10 * time.Second
+	DefaultOpenTimeout     = 15 * time.Second
 	DefaultClientExitGrace = 60 * time.Second
 	DefaultBatchExit       = 10 * time.Minute
 )

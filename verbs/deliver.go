@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -252,17 +251,9 @@ func (d *delivery) drive(agent *client.Client, ref string, req api.StreamRequest
 		_ = api.AppendFrame(nil, &api.Record{})
 	})
 	req.Stream = uuid.NewString()
-	return &client.Drive{
-		Client: agent, Session: ref, Request: req, Consumer: d, RetryWindow: window,
-		Retrying: func(err error) {
-			_ = d.message("WARNING", fmt.Sprintf("the connection was lost (%v); trying again for up to %v", err, window))
-			_ = d.err.Flush()
-		},
-		Resumed: func() {
-			_ = d.message("WARNING", "the connection was restored")
-			_ = d.err.Flush()
-		},
-	}
+	drive := &client.Drive{Client: agent, Session: ref, Request: req, Consumer: d, RetryWindow: window}
+	d.rt.watchOutage(drive)
+	return drive
 }
 
 func retryParam() param {
@@ -279,23 +270,4 @@ func retryWindow(in *input) (time.Duration, error) {
 		return 0, usage("CannotConvertArgument", "--retry-window: %v", err)
 	}
 	return d, nil
-}
-
-// resumeLine tells how to get at what is left behind.
-func (rt *Runtime) resumeLine(s *api.Session) {
-	if rt.machine() {
-		return
-	}
-	fmt.Fprintf(rt.Stderr, "The command goes on. Take it up again with:\n  pss receive-pssession --computer-name %s --instance-id %s\n",
-		s.ComputerName, s.Runspace.InstanceID)
-}
-
-// detach disconnects a session that we leave, in a context of its own: the
-// caller's may be over.
-func (rt *Runtime) detach(agent *client.Client, s *api.Session) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if left, err := agent.Detach(ctx, s.Runspace.InstanceID, &api.DetachRequest{}); err == nil {
-		rt.tellExpiry(left)
-	}
 }

@@ -243,33 +243,30 @@ func invokeOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Se
 	defer cancel(nil)
 	interrupts, stop := rt.interrupts()
 	defer stop()
-	drive.Signals = passInterrupts(ctx, interrupts, true, cancel)
-	err := drive.Run(ctx)
+	drive.Signals = passInterrupts(ctx, interrupts, drive, true, cancel)
+	err := d.run(ctx, drive)
 	if context.Cause(ctx) == errDetached {
 		if err := d.Flush(); err != nil {
 			return err
 		}
-		if s.Runspace.InstanceID == "" || s.ComputerName == "" {
-			if full, err := agent.Session(context.WithoutCancel(ctx), ref); err == nil {
-				s = full
-			}
-		}
-		rt.detach(agent, s)
-		rt.resumeLine(s)
+		d.found(drive)
+		d.leave(agent, api.DetachedByClient)
+		d.resumeLine()
 		return leftCode
 	}
 	return d.result(err)
 }
 
 // passInterrupts makes the first Ctrl-C a signal to the command if stops is set; the
-// next one, or the first, leaves the delivery.
-func passInterrupts(ctx context.Context, interrupts <-chan os.Signal, stops bool, cancel context.CancelCauseFunc) <-chan string {
+// next one, or the first, leaves the delivery. So does every one while the connection
+// is lost: it would not reach the command.
+func passInterrupts(ctx context.Context, interrupts <-chan os.Signal, drive *client.Drive, stops bool, cancel context.CancelCauseFunc) <-chan string {
 	signals := make(chan string, 1)
 	go func() {
 		for first := stops; ; first = false {
 			select {
 			case <-interrupts:
-				if !first {
+				if !first || drive.Lost() {
 					cancel(errDetached)
 					return
 				}

@@ -95,7 +95,7 @@ func startAndStore(ctx context.Context, rt *Runtime, agent *client.Client, s *ap
 			fmt.Fprintln(rt.Stderr, "Standard input is being stored on the host until its end; -n starts without it.")
 		}).Stop()
 	}
-	err := drive.Run(ctx)
+	err := d.run(ctx, drive)
 	if err != nil && !client.IsBroken(err) && !api.IsCode(err, api.CodeOutcomeUnknown) {
 		_ = agent.Remove(context.WithoutCancel(ctx), s.Runspace.InstanceID, 0, false)
 	}

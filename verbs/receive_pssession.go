@@ -139,11 +139,11 @@ func receiveOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.S
 	drive := d.drive(agent, s.Runspace.InstanceID, o.req, o.window)
 	interrupts, stop := rt.interrupts()
 	defer stop()
-	drive.Signals = passInterrupts(ctx, interrupts, o.stops, cancel)
+	drive.Signals = passInterrupts(ctx, interrupts, drive, o.stops, cancel)
 	if o.timeout > 0 {
 		defer time.AfterFunc(o.timeout, func() { cancel(errTimedOut) }).Stop()
 	}
-	err = drive.Run(ctx)
+	err = d.run(ctx, drive)
 	switch cause := context.Cause(ctx); {
 	case cause == errDetached && o.req.Peek:
 		return firstError(d.Flush(), leftCode)
@@ -151,14 +151,14 @@ func receiveOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.S
 		if err := d.Flush(); err != nil {
 			return err
 		}
-		rt.detach(agent, s)
-		rt.resumeLine(s)
+		d.leave(agent, api.DetachedByClient)
+		d.resumeLine()
 		return leftCode
 	case cause == errTimedOut:
 		err = timedOut(s, o.timeout)
 	}
 	if found == api.StateDisconnected && !o.req.Peek && d.unfinished() && (err == nil || api.IsCode(err, api.CodeTimedOut)) {
-		rt.detach(agent, s)
+		d.leave(agent, api.DetachedByClient)
 	}
 	return d.result(err)
 }

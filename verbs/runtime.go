@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"time"
 
 	"golang.org/x/term"
 	"pss/config"
@@ -112,6 +113,9 @@ func (rt *Runtime) machine() bool {
 	return rt.mode.Mode == format.ModeJSON || rt.mode.Mode == format.ModeNDJSON
 }
 
+// agentRetry is how long a request is repeated that a killed agent did not answer.
+const agentRetry = 10 * time.Second
+
 // Agent returns the client for the agent, which is started when the first
 // request finds none.
 func (rt *Runtime) Agent() (*client.Client, error) {
@@ -137,7 +141,7 @@ func (rt *Runtime) Agent() (*client.Client, error) {
 		_, err := client.StartRole(ctx, paths.AgentLog(), "agent")
 		return err
 	}
-	rt.agent = &client.Client{Dial: client.OnDemand(paths.AgentSocket(), start), Host: "pss-agent"}
+	rt.agent = &client.Client{Dial: client.OnDemand(paths.AgentSocket(), start), Host: "pss-agent", Retry: agentRetry}
 	if name := rt.Getenv("PSS_CLIENT_SESSION"); name != "" {
 		rt.agent.Header = http.Header{api.HeaderClientSession: {name}}
 	}

@@ -79,5 +79,5 @@ func sendInput(ctx context.Context, rt *Runtime, t *targets, s *api.Session, inp
 	d := newDelivery(rt, s)
 	drive := d.drive(t.agent, s.Runspace.InstanceID, api.StreamRequest{Pipeline: p.ID, InputOnly: true, KeepInput: !eof}, window)
 	drive.Input, drive.AppendInput = input, true
-	return drive.Run(ctx)
+	return d.run(ctx, drive)
 }

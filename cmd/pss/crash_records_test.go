@@ -122,7 +122,7 @@ func checkNumbered(t *testing.T, k int, out, errs string) {
 func withoutWarnings(errs string) string {
 	var b strings.Builder
 	for l := range strings.Lines(errs) {
-		if !strings.HasPrefix(l, "WARNING: the connection was ") {
+		if !strings.HasPrefix(l, "WARNING: The network connection to ") {
 			b.WriteString(l)
 		}
 	}

@@ -189,14 +189,15 @@ func (a *Agent) refresh() {
 	}
 	a.mu.Unlock()
 	for h := range asks {
-		ctx, cancel := context.WithTimeout(a.ctx, 10*time.Second)
-		asked := time.Now()
-		list, err := a.hostFor(h.c, h.computer).Sessions(ctx)
-		cancel()
-		if err != nil {
-			continue // silence is not the end of a session
-		}
-		a.merge(h.c, h.computer, list.Sessions, true, asked)
+		go func() { // one that does not answer holds up nothing
+			ctx, cancel := context.WithTimeout(a.ctx, 10*time.Second)
+			defer cancel()
+			asked := time.Now()
+			// Silence is not the end of a session.
+			if list, err := a.hostFor(h.c, h.computer).Sessions(ctx); err == nil {
+				a.merge(h.c, h.computer, list.Sessions, true, asked)
+			}
+		}()
 	}
 }
 

@@ -41,8 +41,9 @@ type entry struct {
 	ownerFrom uint64 // and its start time
 	leaving   bool   // its cmdlet is gone, and it is being left behind
 
-	making bool      // its creation is under way
-	asked  time.Time // when we last asked the host for it alone: no earlier listing knows better
+	parting *parting  // its disconnect is under way
+	making  bool      // its creation is under way
+	asked   time.Time // when we last asked the host for it alone: no earlier listing knows better
 }
 
 func newClientSession(key string) *clientSession {
@@ -93,7 +94,7 @@ func (a *Agent) endQuiet() {
 	}
 	a.mu.Unlock()
 	for _, c := range over {
-		a.endClient(c)
+		go a.endClient(c) // a computer that does not answer must hold up nobody else
 	}
 }
 
@@ -114,9 +115,13 @@ func (a *Agent) endClient(c *clientSession) {
 		}
 	}
 	a.mu.Unlock()
+	partings := make([]*parting, len(held))
+	for i, e := range held {
+		partings[i] = a.part(c, e, api.DetachedByClient)
+	}
 	var idle []*entry
-	for _, e := range held {
-		if a.leaveBehind(c, e) {
+	for i, e := range held {
+		if <-partings[i].done; partings[i].idle {
 			idle = append(idle, e)
 		}
 	}
@@ -135,39 +140,6 @@ func (a *Agent) endClient(c *clientSession) {
 	delete(a.clients, c.key)
 	a.idle = time.Now()
 	a.record(change{Client: c.key, Gone: true})
-}
-
-// leaveBehind detaches a session and reports whether it was idle.
-func (a *Agent) leaveBehind(c *clientSession, e *entry) (idle bool) {
-	idle, err := a.detachOnce(c, e)
-	for try := 0; err != nil && try < leaveTries && !api.IsCode(err, api.CodeNotFound); try++ {
-		a.log.Warn("not disconnected", "session", e.instance, "error", err)
-		select {
-		case <-a.ctx.Done():
-			return false
-		case <-time.After(time.Second):
-		}
-		idle, err = a.detachOnce(c, e)
-	}
-	a.mu.Lock()
-	e.attached = false // if the host stayed silent, our heartbeat's end lets the lease lapse
-	a.mu.Unlock()
-	return err == nil && idle
-}
-
-// leaveTries bounds how often a host that does not answer is asked.
-const leaveTries = 30
-
-// detachOnce detaches the session if it is attached to c.
-func (a *Agent) detachOnce(c *clientSession, e *entry) (idle bool, err error) {
-	ctx, cancel := context.WithTimeout(a.ctx, 10*time.Second)
-	defer cancel()
-	cl := a.hostFor(c, e.computer)
-	s, err := cl.Session(ctx, e.instance)
-	if err == nil && s.State == api.StateOpened {
-		_, err = cl.Detach(ctx, e.instance, &api.DetachRequest{Epoch: s.Runspace.Attached.Epoch})
-	}
-	return err == nil && s.CommandState == api.CommandNone, err
 }
 
 // closeIdle removes a session that nobody has taken up during the grace.
@@ -192,17 +164,19 @@ func (a *Agent) watchOwner(c *clientSession, e *entry) {
 		a.mu.Lock()
 		first := c.entries[e.instance] == e && e.temporary && !e.leaving
 		e.leaving = true
+		if first {
+			a.showLocked(c, e) // also while its computer does not answer
+		}
 		a.mu.Unlock()
 		if !first {
 			return
 		}
-		a.leaveBehind(c, e)
+		<-a.part(c, e, api.DetachedByClient).done
 		// Only now: an agent that is killed before leaves it to the next one.
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if c.entries[e.instance] == e {
-			e.temporary, e.mine = false, true
-			c.number(e)
+			e.temporary = false
 			a.record(change{Client: c.key, Entry: e.saved()})
 		}
 	}

@@ -88,28 +88,57 @@ func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
 	k := a.computerLocked(name)
 	cl := k.pool[c.key]
 	if cl == nil {
+		open := a.openTimeout()
 		cl = &client.Client{
 			Dial: k.connect, Token: k.token, Host: "pss-host",
-			Header: http.Header{api.HeaderClient: {a.clientID(c)}},
+			Header:  http.Header{api.HeaderClient: {a.clientID(c)}},
+			Timeout: open, KeptTimeout: open / 3, Retry: open, Lost: k.lost,
 		}
 		k.pool[c.key] = cl
 	}
 	return cl
 }
 
+// openTimeout bounds how long a computer may take to answer.
+func (a *Agent) openTimeout() time.Duration {
+	return a.conf.Agent.OpenTimeout.Or(config.DefaultOpenTimeout)
+}
+
 // connect dials the computer; what goes wrong is an error that says what to do.
 func (k *computer) connect(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, k.a.openTimeout())
+	defer cancel()
 	conn, err := k.dial(ctx)
 	var known *api.Error
 	if err == nil || errors.As(err, &known) {
 		return conn, err
 	}
-	e := api.Errorf(api.CodeUnreachable, "[%s] connecting to the computer failed: %v", k.name, err).
+	e := api.Errorf(api.CodeUnreachable, "[%s] connecting to the computer failed: %v", k.name, k.reason(err)).
 		WithID("CannotConnect").On(k.name)
 	if k.local {
 		return nil, e.Hint("look into %s for the reason", k.a.paths.HostLog())
 	}
 	return nil, e.Hint("check the name, and that 'pss host' runs there; config.toml says where a computer listens: [computers.%s] address = \"HOST:PORT\"", k.name)
+}
+
+// reason says for people why a connection was not made or lost.
+func (k *computer) reason(err error) error {
+	var timeout net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		return errors.New("it does not answer")
+	}
+	return err
+}
+
+// lost is the error of a request whose answer did not come. One that changes nothing
+// has failed; of others it is not known.
+func (k *computer) lost(method string, err error) error {
+	if method == http.MethodGet {
+		return api.Errorf(api.CodeUnreachable, "[%s] the computer was asked in vain: %v", k.name, k.reason(err)).
+			WithID("CannotConnect").On(k.name).Hint("try again; pss get-pssession --computer-name %s tells whether it answers", k.name)
+	}
+	return api.Errorf(api.CodeOutcomeUnknown, "[%s] the connection was lost before the computer answered: %v", k.name, k.reason(err)).
+		On(k.name).Hint("see what became of it: pss get-pssession --computer-name %s", k.name)
 }
 
 // endpoint finds where the computer listens, and starts the user's own host if
@@ -223,21 +252,25 @@ func (k *computer) beatLocked() {
 }
 
 func (k *computer) beat() {
-	pace := k.a.conf.Agent.Heartbeat.Or(config.DefaultHeartbeat)
+	longest := k.a.conf.Agent.Heartbeat.Or(config.DefaultHeartbeat)
+	pace := longest
 	cl := &client.Client{Dial: k.connect, Token: k.token, Host: "pss-host"}
 	defer cl.CloseIdle()
-	t := time.NewTicker(pace)
-	defer t.Stop()
 	for {
+		began := time.Now()
 		ctx, cancel := context.WithTimeout(k.a.ctx, pace)
-		if _, err := cl.Heartbeat(ctx, &api.Heartbeat{Agent: k.a.id}); err != nil {
-			k.a.log.Debug("heartbeat failed", "computer", k.name, "error", err)
-		}
+		reply, err := cl.Heartbeat(ctx, &api.Heartbeat{Agent: k.a.id})
 		cancel()
+		if err != nil {
+			k.a.log.Debug("heartbeat failed", "computer", k.name, "error", err)
+			k.closeIdle()
+		} else if third := time.Duration(reply.LeaseMs) * time.Millisecond / 3; third > 0 {
+			pace = min(longest, third)
+		}
 		select {
 		case <-k.a.ctx.Done():
 			return
-		case <-t.C:
+		case <-time.After(pace - time.Since(began)):
 		}
 		k.a.mu.Lock()
 		if !k.a.holdsLocked(k.name) {
@@ -246,6 +279,15 @@ func (k *computer) beat() {
 			return
 		}
 		k.a.mu.Unlock()
+	}
+}
+
+// closeIdle lets go of the kept connections: they may lead nowhere.
+func (k *computer) closeIdle() {
+	k.a.mu.Lock()
+	defer k.a.mu.Unlock()
+	for _, cl := range k.pool {
+		cl.CloseIdle()
 	}
 }
 

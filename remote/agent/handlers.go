@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,10 @@ import (
 	"pss/remote/client"
 	"pss/remote/planted"
 )
+
+// makeTimeout bounds making and removing a session, which may take a computer longer
+// than a mere answer.
+const makeTimeout = 50 * time.Second
 
 // handler serves the cmdlets: the host's own routes, with Ids beside InstanceIds.
 func (a *Agent) handler() http.Handler {
@@ -140,8 +145,14 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 	if req.Attach != nil {
 		req.Attach.ID, req.Attach.Agent, req.Attach.From = a.clientID(c), a.id, a.from
 	}
-	s, err := a.hostFor(c, req.ComputerName).Create(r.Context(), e.instance, &req)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), makeTimeout)
+	defer cancel()
+	s, err := a.hostFor(c, req.ComputerName).Create(ctx, e.instance, &req)
+	switch {
+	case api.IsCode(err, api.CodeOutcomeUnknown):
+		go a.unmake(c, e)
+		return nil, err
+	case err != nil:
 		a.forget(c, e)
 		return nil, err
 	}
@@ -190,11 +201,13 @@ func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSe
 		epoch = e.epoch
 	}
 	a.mu.Unlock()
-	err = host.Remove(r.Context(), e.instance, epoch, r.URL.Query().Get(api.QueryForce) == "true")
+	ctx, cancel := context.WithTimeout(r.Context(), makeTimeout)
+	defer cancel()
+	err = host.Remove(ctx, e.instance, epoch, r.URL.Query().Get(api.QueryForce) == "true")
 	switch {
 	case api.IsCode(err, api.CodeNotFound):
 		err = nil // it is gone, which is what was wanted
-	case api.IsCode(err, api.CodeUnreachable):
+	case api.IsCode(err, api.CodeUnreachable), api.IsCode(err, api.CodeOutcomeUnknown):
 		// As PowerShell: the local entry goes, the session's own idle clock decides.
 		err = api.AsError(err).WithID("RemoveSessionCannotConnectToServer").
 			Hint("the session may still exist there; it ends at its idle timeout, or when you remove it once the computer answers")
@@ -216,6 +229,7 @@ func (a *Agent) handleAttach(w http.ResponseWriter, r *http.Request, c *clientSe
 	if err != nil {
 		return nil, err
 	}
+	a.stay(e)
 	s, err := host.Session(r.Context(), e.instance)
 	if err == nil && (s.State != api.StateOpened || changesBuffering(s, &req)) {
 		s, err = a.attach(r.Context(), c, e, host, &req)
@@ -252,6 +266,9 @@ func (a *Agent) handleDetach(w http.ResponseWriter, r *http.Request, c *clientSe
 	e, host, err := a.target(r, c)
 	if err != nil {
 		return nil, err
+	}
+	if req.Later {
+		return a.detachLater(r.Context(), c, e, req.By), nil
 	}
 	s, err := host.Session(r.Context(), e.instance)
 	switch {
@@ -292,9 +309,11 @@ func (a *Agent) handleStream(w http.ResponseWriter, r *http.Request, c *clientSe
 	if err := client.RequireUpgrade(r); err != nil {
 		return nil, err
 	}
+	a.stay(e)
 	r.URL.Path = api.SessionPath(e.instance, "/stream")
-	again := false
-	for {
+	w.Header().Set(api.HeaderComputer, e.computer)
+	w.Header().Set(api.HeaderSession, e.instance)
+	for again := false; ; again = true {
 		a.mu.Lock()
 		req.Epoch = e.epoch
 		a.mu.Unlock()
@@ -303,11 +322,12 @@ func (a *Agent) handleStream(w http.ResponseWriter, r *http.Request, c *clientSe
 			return nil, err
 		}
 		err = host.ForwardBody(w, r, nil, body)
-		if !again && isDetached(err) && a.reattach(r.Context(), c, e, host) {
-			again = true
-			continue
+		if again || !isDetached(err) {
+			return nil, err
 		}
-		return nil, err
+		if ok, rerr := a.reattach(r.Context(), c, e, host); !ok {
+			return nil, cmp.Or(rerr, err)
+		}
 	}
 }
 
@@ -317,28 +337,34 @@ func isDetached(err error) bool {
 }
 
 // reattach takes a session up again that we lost by an outage: only while the
-// epoch that we had is still the newest one.
-func (a *Agent) reattach(ctx context.Context, c *clientSession, e *entry, host *client.Client) bool {
-	s, err := host.Session(ctx, e.instance)
-	if err != nil {
-		return false
+// epoch that we had is still the newest one. An error says that this is not known.
+func (a *Agent) reattach(ctx context.Context, c *clientSession, e *entry, host *client.Client) (bool, error) {
+	for range 3 {
+		s, err := host.Session(ctx, e.instance)
+		if err != nil {
+			return false, err
+		}
+		a.mu.Lock()
+		epoch := e.epoch
+		a.mu.Unlock()
+		if s.State == api.StateOpened && s.Runspace.Attached.Epoch != epoch {
+			// Ours all the same: a killed agent's attachment, or one whose answer was lost.
+			a.shown(c, e, s)
+			return true, nil
+		}
+		if s.State != api.StateDisconnected || s.Runspace.Attached != nil || s.Runspace.Detached != api.DetachedByOutage && !planted.On("reattach-after-disconnect") || s.Runspace.Epoch != epoch {
+			return false, nil
+		}
+		if s, err = a.attach(ctx, c, e, host, &api.AttachRequest{IfEpoch: epoch}); err == nil {
+			a.shown(c, e, s)
+			return true, nil
+		}
+		if !api.IsCode(err, api.CodeStaleEpoch) && !api.IsCode(err, api.CodeBusy) {
+			return false, err
+		}
+		// Somebody was faster: another client, or our own request. The session says who.
 	}
-	a.mu.Lock()
-	epoch := e.epoch
-	a.mu.Unlock()
-	if s.State == api.StateOpened && s.Runspace.Attached.Epoch != epoch {
-		a.shown(c, e, s) // a killed agent's attachment: it is ours, and now we know it
-		return true
-	}
-	if s.State != api.StateDisconnected || s.Runspace.Attached != nil || s.Runspace.Detached != api.DetachedByOutage && !planted.On("reattach-after-disconnect") || s.Runspace.Epoch != epoch {
-		return false
-	}
-	s, err = a.attach(ctx, c, e, host, &api.AttachRequest{IfEpoch: epoch})
-	if err != nil {
-		return false
-	}
-	a.shown(c, e, s)
-	return true
+	return false, nil
 }
 
 // handleForward passes everything else on as it is.

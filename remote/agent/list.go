@@ -126,11 +126,7 @@ func (a *Agent) unreachable(c *clientSession, name string) []api.Session {
 		if !e.mine || !strings.EqualFold(e.computer, name) {
 			continue
 		}
-		s := api.Session{ID: e.id, ComputerName: e.computer, CommandState: api.CommandNone, Runspace: api.RunspaceInfo{
-			InstanceID: e.instance, Name: e.name, ConfigurationName: e.conf, Life: api.LifeOpen,
-		}}
-		s.State, s.Availability = api.View(&s.Runspace, api.ClientID{}, false)
-		out = append(out, s)
+		out = append(out, *e.remembered())
 	}
 	return out
 }

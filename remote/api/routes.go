@@ -26,6 +26,8 @@ const (
 	HeaderPrincipal     = "Pss-Principal"      // set by the host for the session host only
 	HeaderClientSession = "Pss-Client-Session" // PSS_CLIENT_SESSION, cmdlet to agent
 	HeaderRequestID     = "Pss-Request-Id"
+	HeaderComputer      = "Pss-Computer" // of an attachment, agent to cmdlet: its session's computer, as typed
+	HeaderSession       = "Pss-Session"  // and InstanceId
 
 	TypeJSON   = "application/json"
 	TypeNDJSON = "application/x-ndjson"

@@ -163,6 +163,7 @@ type RoomRequest struct {
 type DetachRequest struct {
 	Epoch   uint64
 	By      string        `json:",omitempty"` // DetachedByClient unless said otherwise
+	Later   bool          `json:",omitempty"` // for the agent: at the latest when the computer answers; nobody waits for that
 	Options SessionOption `json:",omitzero"`  // IdleTimeout and OutputBufferingMode
 }
 

@@ -23,7 +23,13 @@ const (
 	leaveTimeout = 2 * time.Second
 	firstRetry   = 20 * time.Millisecond
 	maxRetry     = time.Second
+	// usualBeat is the pace of a session host that does not tell its own.
+	usualBeat = 10 * time.Second
 )
+
+// patience is the silence after which the peer counts as lost, within the lease: a
+// beat is a third of that.
+func patience(beat time.Duration) time.Duration { return 5 * beat / 2 }
 
 // Consumer takes what an attachment delivers.
 type Consumer interface {
@@ -43,15 +49,33 @@ type Drive struct {
 	Session     string
 	Request     api.StreamRequest
 	Consumer    Consumer
-	Input       io.Reader       // standard input of the command, or nil
-	AppendInput bool            // Input follows what other cmdlets have sent
-	Signals     <-chan string   // signals to pass to the command ("INT")
-	RetryWindow time.Duration   // how long a broken connection is tried again
-	Retrying    func(err error) // told once per outage, or nil
-	Resumed     func()          // told when an outage is over, or nil
+	Input       io.Reader     // standard input of the command, or nil
+	AppendInput bool          // Input follows what other cmdlets have sent
+	Signals     <-chan string // signals to pass to the command ("INT")
+	RetryWindow time.Duration // how long a broken connection is tried again
+	// Retrying is told every second while the connection is lost how long it will
+	// still be tried again, and Retried that this is over; each may be nil.
+	Retrying func(left time.Duration)
+	Retried  func(restored bool)
 
-	input       *inputSource
-	established bool // the peer has answered once
+	input    *inputSource
+	outage   outage
+	known    bool // the peer may know the request: it has answered, or an answer was lost
+	complete bool // the consumer has everything
+
+	mu                 sync.Mutex // guards what follows
+	computer, instance string
+}
+
+// Lost reports whether the connection is lost just now and tried again.
+func (d *Drive) Lost() bool { return d.outage.on.Load() }
+
+// Where names the session's computer and its InstanceId, empty until the agent has
+// said them.
+func (d *Drive) Where() (computer, instance string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.computer, d.instance
 }
 
 // Run delivers until everything asked for has arrived and is acknowledged. It
@@ -65,59 +89,47 @@ func (d *Drive) Run(ctx context.Context) error {
 		d.input = newInputSource(d.Input, d.AppendInput, d.Request.KeepInput)
 		defer d.input.stop()
 	}
-	var since time.Time
-	wait := firstRetry
+	defer d.outage.end(d, false)
+	wait, attempt := firstRetry, firstAttempt
 	for {
-		err := d.once(ctx, func() {
-			d.established = true
-			if !since.IsZero() && d.Resumed != nil {
-				d.Resumed()
-			}
-			since, wait = time.Time{}, firstRetry
+		err := d.once(ctx, attempt, func() {
+			d.known = true
+			d.outage.end(d, true)
+			wait, attempt = firstRetry, firstAttempt
 		})
 		var broken *brokenError
 		if !errors.As(err, &broken) {
 			return err
 		}
-		if since.IsZero() {
-			since = time.Now()
-			if d.Retrying != nil {
-				d.Retrying(broken.err)
-			}
+		if errors.Is(broken.err, context.DeadlineExceeded) {
+			attempt = min(2*attempt, maxAttempt)
 		}
-		if time.Since(since) > d.RetryWindow {
-			return api.Errorf(api.CodeOutcomeUnknown, "the connection was lost and could not be made again: %v", broken.err).
-				WithID("PowerShellNetworkFailedStartDisconnect")
+		left := d.outage.begin(d)
+		if left <= 0 {
+			return d.gaveUp(broken.err)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(wait):
+		case <-time.After(min(wait, left)):
 			wait = min(2*wait, maxRetry)
 		}
 	}
 }
 
-// brokenError says that trying again may help.
-type brokenError struct{ err error }
-
-func (e *brokenError) Error() string { return e.err.Error() }
-
 // once runs one connection. established is called when the peer has said hello.
-func (d *Drive) once(ctx context.Context, established func()) error {
-	s, err := d.Client.Stream(ctx, d.Session, &d.Request)
+func (d *Drive) once(ctx context.Context, bound time.Duration, established func()) error {
+	s, err := d.open(ctx, bound)
+	if err == errComplete {
+		return nil
+	}
 	if err != nil {
-		var e *api.Error
-		// A computer that never answered is an error; one that did is out of reach.
-		if errors.As(err, &e) && (e.Code != api.CodeUnreachable || !d.established) || ctx.Err() != nil {
-			return err
-		}
-		return &brokenError{err}
+		return err
 	}
 	defer s.Close()
 	defer context.AfterFunc(ctx, func() { s.SetDeadline(time.Unix(1, 0)) })()
 	link := &link{
-		ctx: ctx, s: s, drive: d, quiet: 45 * time.Second, quit: make(chan struct{}),
+		ctx: ctx, s: s, drive: d, quiet: patience(usualBeat), quit: make(chan struct{}),
 		pending: map[uint32]uint64{}, flushed: map[uint32]uint64{}, acked: map[uint32]uint64{},
 	}
 	defer link.stop()
@@ -143,6 +155,7 @@ type link struct {
 	bytes   int
 	timer   *time.Timer
 	closed  bool
+	leaving bool // ctx is over, and only the last words are said
 	quit    chan struct{}
 }
 
@@ -182,7 +195,7 @@ func (l *link) handle(rec api.Record, established func()) (done bool, err error)
 		}
 		established()
 		if hello.HeartbeatMs > 0 {
-			l.quiet = 3*time.Duration(hello.HeartbeatMs)*time.Millisecond + 5*time.Second
+			l.quiet = patience(time.Duration(hello.HeartbeatMs) * time.Millisecond)
 		}
 		l.drive.Consumer.Hello(&hello)
 		if l.drive.input != nil {
@@ -203,12 +216,18 @@ func (l *link) handle(rec api.Record, established func()) (done bool, err error)
 		if err := l.flush(true); err != nil {
 			return false, err
 		}
+		if e.Code == api.CodeStaleEpoch && e.Holder == "" {
+			// Nobody else has the session: a request of ours that was under way for
+			// long took this connection's place. To ask again settles it.
+			return false, &brokenError{&e}
+		}
 		return false, &e
 	case api.KindDone:
 		if err := l.flush(true); err != nil {
 			return false, err
 		}
-		return true, l.finish(finalAckTimeout)
+		l.drive.complete = true
+		return true, l.finish(min(finalAckTimeout, l.quiet))
 	default:
 		if rec.Seq <= l.drive.Request.After[rec.Pipeline] && rec.Seq > 0 {
 			return false, nil // delivered before the connection broke
@@ -263,13 +282,29 @@ func (l *link) flush(now bool) error {
 	return nil
 }
 
+// writeLocked writes one record. A peer that takes nothing is lost as one that says
+// nothing, and a record that is written in part is the connection's last: the reader
+// is told by its end.
+func (l *link) writeLocked(rec *api.Record, limit time.Duration) error {
+	l.s.SetWriteDeadline(time.Now().Add(limit))
+	if l.ctx.Err() != nil && !l.leaving {
+		return l.ctx.Err() // asked for behind the deadline, so that none outlives the end of ctx
+	}
+	n, err := l.s.Write(api.AppendFrame(nil, rec))
+	if err != nil && (n > 0 || l.ctx.Err() == nil) {
+		l.closed = true
+		l.s.Close()
+	}
+	return err
+}
+
 // ackLocked acknowledges what was flushed; a failure shows at the next read.
 func (l *link) ackLocked() {
 	l.bytes = 0
 	for p, seq := range l.flushed {
 		if seq > l.acked[p] && !l.closed && !l.drive.Request.Peek {
 			l.acked[p] = seq
-			_ = api.WriteFrame(l.s, &api.Record{Kind: api.KindAck, Pipeline: p, Seq: seq, Time: time.Now()})
+			_ = l.writeLocked(&api.Record{Kind: api.KindAck, Pipeline: p, Seq: seq, Time: time.Now()}, l.quiet)
 		}
 	}
 	clear(l.flushed)
@@ -283,7 +318,10 @@ func (l *link) finish(timeout time.Duration) error {
 		l.flushed[p] = seq
 	}
 	l.ackLocked()
-	err := api.WriteFrame(l.s, &api.Record{Kind: api.KindDone, Time: time.Now()})
+	err := io.ErrClosedPipe
+	if !l.closed {
+		err = l.writeLocked(&api.Record{Kind: api.KindDone, Time: time.Now()}, timeout)
+	}
 	l.closed = true // nothing may follow, no input either: the connection goes on to other uses
 	l.mu.Unlock()
 	if err != nil {
@@ -308,7 +346,9 @@ func (l *link) leave() {
 	if l.drive.Consumer.Flush() != nil {
 		return
 	}
-	l.s.SetDeadline(time.Now().Add(leaveTimeout))
+	l.mu.Lock()
+	l.leaving = true
+	l.mu.Unlock()
 	_ = l.finish(leaveTimeout) // what fails here is at worst shown twice
 }
 
@@ -319,7 +359,7 @@ func (l *link) send(rec *api.Record) error {
 	if l.closed {
 		return io.ErrClosedPipe
 	}
-	return api.WriteFrame(l.s, rec)
+	return l.writeLocked(rec, l.quiet)
 }
 
 func (l *link) passSignals() {
@@ -340,6 +380,7 @@ func (l *link) stop() {
 	if l.drive.input != nil {
 		l.drive.input.detach()
 	}
+	l.s.SetWriteDeadline(time.Unix(1, 0)) // whoever is writing has the mutex
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true

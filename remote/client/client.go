@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/platform"
 )
 
 // Dialer makes a connection to the one peer of a Client.
@@ -38,6 +39,15 @@ type Client struct {
 	Host   string      // of the Host header; "pss" when empty
 	// Token returns what authenticates each request, or is nil.
 	Token func() (string, error)
+	// Timeout bounds a request whose context has no deadline; DefaultTimeout when 0.
+	Timeout time.Duration
+	// KeptTimeout bounds the wait for an answer on a kept connection, which may lead
+	// nowhere by now: then the request goes out on a new one. 0: no bound of its own.
+	KeptTimeout time.Duration
+	// Retry is how long a request is repeated whose answer was lost (see repeatable).
+	Retry time.Duration
+	// Lost makes the error for a request whose answer did not come, or is nil.
+	Lost func(method string, err error) error
 
 	mu   sync.Mutex // guards idle
 	idle []*conn
@@ -47,7 +57,7 @@ type Client struct {
 type conn struct {
 	net.Conn
 	br   *bufio.Reader
-	used time.Time
+	used time.Duration // platform.BootTime: a suspended computer's connections grow old, too
 }
 
 // Request is one control request.
@@ -61,13 +71,28 @@ type Request struct {
 }
 
 // Do makes the request. The peer's refusal comes as *api.Error; a peer that
-// cannot be reached or that broke off gives another error.
+// cannot be reached or that broke off gives another error. A request that may be
+// repeated is, if Retry says so, until its answer has come.
 func (c *Client) Do(ctx context.Context, r Request) error {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, DefaultTimeout)
-		defer cancel()
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	return c.lost(r.Method, c.repeat(ctx, r))
+}
+
+// bounded gives ctx the default deadline, if it has none.
+func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
 	}
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// do makes the request once.
+func (c *Client) do(ctx context.Context, r Request) error {
 	cn, resp, release, err := c.send(ctx, r, "")
 	if err != nil {
 		return err
@@ -79,7 +104,7 @@ func (c *Client) Do(ctx context.Context, r Request) error {
 	}
 	if err != nil {
 		cn.Close()
-		return fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
+		return r.broken(ctx, err)
 	}
 	if resp.Close {
 		cn.Close()
@@ -107,14 +132,16 @@ func (c *Client) Do(ctx context.Context, r Request) error {
 	}
 }
 
-// Upgrade makes the request and switches the connection to frames.
+// Upgrade makes the request, once, and switches the connection to frames.
 func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
 	if r.Method == "" {
 		r.Method = http.MethodPost
 	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
 	cn, resp, release, err := c.send(ctx, r, api.UpgradeProtocol)
 	if err != nil {
-		return nil, err
+		return nil, c.lost(r.Method, err)
 	}
 	defer release()
 	if resp.StatusCode != http.StatusSwitchingProtocols {
@@ -123,7 +150,9 @@ func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
 		return nil, replyError(resp, data)
 	}
 	release()
-	return newStream(cn.Conn, cn.br), nil
+	s := newStream(cn.Conn, cn.br)
+	s.Header = resp.Header
+	return s, nil
 }
 
 // Stream is a connection that was switched to frames. Read through Reader: it
@@ -131,6 +160,7 @@ func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
 type Stream struct {
 	net.Conn
 	Reader *bufio.Reader
+	Header http.Header // of the answer, on the client's side
 }
 
 // streamBuffer is what may be under way on a unix socket. The system's default
@@ -176,35 +206,50 @@ func (c *Client) send(ctx context.Context, r Request, upgrade string) (*conn, *h
 			}
 			req.Header.Set("Authorization", "Bearer "+token)
 		}
-		// A cancelled context unblocks reads and writes by a deadline in the past.
-		stop := context.AfterFunc(ctx, func() { cn.SetDeadline(time.Unix(1, 0)) })
-		var once sync.Once
-		release := func() {
-			once.Do(func() {
-				if stop() {
-					return
-				}
-				cn.SetDeadline(time.Time{})
-			})
+		resp, release, err := c.exchange(ctx, cn, kept, req, body)
+		if err == nil {
+			return cn, resp, release, nil
 		}
-		if body != nil {
-			req.Body = io.NopCloser(bytes.NewReader(body))
-		}
-		if err = req.Write(cn); err == nil {
-			var resp *http.Response
-			if resp, err = http.ReadResponse(cn.br, req); err == nil {
-				return cn, resp, release, nil
-			}
-		}
-		release()
 		cn.Close()
-		if ctx.Err() != nil {
-			return nil, nil, nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, ctx.Err())
-		}
-		if !kept {
-			return nil, nil, nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
+		if !kept || ctx.Err() != nil {
+			return nil, nil, nil, r.broken(ctx, err)
 		}
 	}
+}
+
+// exchange writes the request and reads the head of its answer.
+func (c *Client) exchange(ctx context.Context, cn *conn, kept bool, req *http.Request, body []byte) (*http.Response, func(), error) {
+	// A cancelled context unblocks reads and writes by a deadline in the past.
+	stop := context.AfterFunc(ctx, func() { cn.SetDeadline(time.Unix(1, 0)) })
+	var once sync.Once
+	release := func() {
+		once.Do(func() {
+			if stop() {
+				return
+			}
+			cn.SetDeadline(time.Time{})
+		})
+	}
+	inTime := func() bool { return true }
+	if kept && c.KeptTimeout > 0 {
+		inTime = time.AfterFunc(c.KeptTimeout, func() { cn.Close() }).Stop
+	}
+	if body != nil {
+		req.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	err := req.Write(cn)
+	var resp *http.Response
+	if err == nil {
+		resp, err = http.ReadResponse(cn.br, req)
+	}
+	if !inTime() && err == nil {
+		err = net.ErrClosed
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return resp, release, nil
 }
 
 func (c *Client) request(ctx context.Context, r Request, upgrade string) (*http.Request, []byte, error) {
@@ -253,7 +298,7 @@ func (c *Client) connection(ctx context.Context) (cn *conn, kept bool, err error
 	c.mu.Lock()
 	for len(c.idle) > 0 {
 		cn, c.idle = c.idle[len(c.idle)-1], c.idle[:len(c.idle)-1]
-		if time.Since(cn.used) < idleLife {
+		if platform.BootTime()-cn.used < idleLife {
 			c.mu.Unlock()
 			return cn, true, nil
 		}
@@ -268,7 +313,7 @@ func (c *Client) connection(ctx context.Context) (cn *conn, kept bool, err error
 }
 
 func (c *Client) keep(cn *conn) {
-	cn.used = time.Now()
+	cn.used = platform.BootTime()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.idle) >= maxIdle {
@@ -286,13 +331,6 @@ func (c *Client) CloseIdle() {
 		cn.Close()
 	}
 	c.idle = nil
-}
-
-// IsBroken reports whether err means that the connection was lost before an
-// answer came: whether the request took effect is not known.
-func IsBroken(err error) bool {
-	var e *api.Error
-	return err != nil && !errors.As(err, &e)
 }
 
 // replyError turns a refusal into its *api.Error. What did not come from pss

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -89,8 +90,8 @@ func ReadBody(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// Accept answers a request for an attachment with 101 and takes the connection
-// over. It fails if the request does not ask for api.UpgradeProtocol.
+// Accept answers a request for an attachment with 101 and w's header, and takes the
+// connection over. It fails if the request does not ask for api.UpgradeProtocol.
 func Accept(w http.ResponseWriter, r *http.Request) (*Stream, error) {
 	if err := RequireUpgrade(r); err != nil {
 		return nil, err
@@ -100,9 +101,13 @@ func Accept(w http.ResponseWriter, r *http.Request) (*Stream, error) {
 		return nil, err
 	}
 	nc.SetDeadline(time.Time{})
-	head := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + api.UpgradeProtocol +
-		"\r\n" + api.HeaderVersion + ": " + api.Version + "\r\n\r\n"
-	if _, err := io.WriteString(nc, head); err != nil {
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + api.UpgradeProtocol + "\r\n")
+	h := w.Header()
+	h.Set(api.HeaderVersion, api.Version)
+	_ = h.Write(&head) // a buffer takes everything
+	head.WriteString("\r\n")
+	if _, err := nc.Write(head.Bytes()); err != nil {
 		nc.Close()
 		return nil, err
 	}

@@ -16,6 +16,10 @@ import (
 // copyBuffer is one frame of the usual size and its header.
 const copyBuffer = 256<<10 + 4096
 
+// endTimeout bounds how long one side of an attachment may take to end when the
+// other one has: out of reach, it never would.
+const endTimeout = 10 * time.Second
+
 var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
 
 // Splice copies an attachment both ways until it ends, passing an end on. It
@@ -38,6 +42,8 @@ func Splice(down, up *Stream) (clean bool) {
 			up.Close()
 		case dst.CloseWrite() != nil:
 			dst.Close()
+		default:
+			dst.SetReadDeadline(time.Now().Add(endTimeout))
 		}
 		return clean
 	}

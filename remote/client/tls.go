@@ -15,7 +15,7 @@ import (
 	"pss/remote/api"
 )
 
-// handshakeTimeout bounds connecting and the TLS handshake.
+// handshakeTimeout bounds connecting and the TLS handshake where nothing else does.
 const handshakeTimeout = 15 * time.Second
 
 // Fingerprint names a certificate's public key: "sha256:" and the base64 of the
@@ -36,8 +36,11 @@ type Endpoint struct {
 func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
 	sessions := tls.NewLRUClientSessionCache(4)
 	return func(ctx context.Context) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-		defer cancel()
+		if _, ok := ctx.Deadline(); !ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, handshakeTimeout)
+			defer cancel()
+		}
 		at, err := find(ctx)
 		if err != nil {
 			return nil, err

@@ -220,7 +220,11 @@ func (h *Host) unreachable(e *entry, err error) error {
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	return api.Errorf(api.CodeUnreachable, "session %s does not answer: %v", e.id, err).On(e.id).
+	code := api.CodeUnreachable
+	if client.IsLost(err) {
+		code = api.CodeOutcomeUnknown
+	}
+	return api.Errorf(code, "session %s does not answer: %v", e.id, err).On(e.id).
 		Hint("try again; if it stays so, remove the session")
 }
 

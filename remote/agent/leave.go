@@ -1,0 +1,146 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"pss/remote/api"
+)
+
+const (
+	// leaveTries bounds how often a host that does not answer is asked.
+	leaveTries = 30
+	// leaveTimeout bounds one such question.
+	leaveTimeout = 10 * time.Second
+	// laterPatience is how long a cmdlet that leaves waits for the disconnect.
+	laterPatience = time.Second
+)
+
+// parting is a disconnect that goes on until the computer has answered.
+type parting struct {
+	done chan struct{} // closed when it is over
+	// Set by then:
+	idle bool         // the session ran nothing
+	left *api.Session // as it was left; nil if that is not known
+}
+
+// part disconnects the session, however long its computer does not answer, unless
+// somebody takes it up again meanwhile (stay). It does not wait.
+func (a *Agent) part(c *clientSession, e *entry, by string) *parting {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e.parting == nil {
+		e.parting = &parting{done: make(chan struct{})}
+		go a.leaveBehind(c, e, e.parting, by)
+	}
+	return e.parting
+}
+
+// stay ends the parting: the session is used again.
+func (a *Agent) stay(e *entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e.parting = nil
+}
+
+func (a *Agent) leaveBehind(c *clientSession, e *entry, p *parting, by string) {
+	defer close(p.done)
+	err := a.detachOnce(c, e, p, by)
+	for try := 0; err != nil && try < leaveTries && !api.IsCode(err, api.CodeNotFound); try++ {
+		a.log.Warn("not disconnected", "session", e.instance, "error", err)
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+		err = a.detachOnce(c, e, p, by)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e.parting == p {
+		e.parting = nil
+		e.attached = false // if the host stayed silent, our heartbeat's end lets the lease lapse
+	}
+}
+
+// detachOnce disconnects the session if c holds it and still means to leave it.
+func (a *Agent) detachOnce(c *clientSession, e *entry, p *parting, by string) error {
+	ctx, cancel := context.WithTimeout(a.ctx, leaveTimeout)
+	defer cancel()
+	cl := a.hostFor(c, e.computer)
+	s, err := cl.Session(ctx, e.instance)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	leaves := e.parting == p
+	a.mu.Unlock()
+	if leaves && s.State == api.StateOpened {
+		s, err = cl.Detach(ctx, e.instance, &api.DetachRequest{Epoch: s.Runspace.Attached.Epoch, By: by})
+	}
+	if err == nil {
+		p.idle, p.left = leaves && s.CommandState == api.CommandNone, s
+	}
+	return err
+}
+
+// detachLater disconnects the session and answers in a moment, whether or not the
+// computer has; until it does, the session reads as Disconnected here.
+func (a *Agent) detachLater(ctx context.Context, c *clientSession, e *entry, by string) *api.Session {
+	if by == "" {
+		by = api.DetachedByClient
+	}
+	p := a.part(c, e, by)
+	a.mu.Lock()
+	a.showLocked(c, e)
+	a.mu.Unlock()
+	select {
+	case <-p.done:
+		if p.left != nil {
+			return a.shown(c, e, p.left)
+		}
+	case <-ctx.Done():
+	case <-time.After(laterPatience):
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return e.remembered()
+}
+
+// showLocked lists a session from now on as one of c's own.
+func (a *Agent) showLocked(c *clientSession, e *entry) {
+	if fresh := c.number(e); !fresh && e.mine {
+		return
+	}
+	e.mine = true
+	a.record(change{Client: c.key, Entry: e.saved()})
+}
+
+// remembered is what is known of a session whose computer does not answer.
+func (e *entry) remembered() *api.Session {
+	s := &api.Session{ID: e.id, ComputerName: e.computer, CommandState: api.CommandNone, Runspace: api.RunspaceInfo{
+		InstanceID: e.instance, Name: e.name, ConfigurationName: e.conf, Life: api.LifeOpen,
+	}}
+	s.State, s.Availability = api.View(&s.Runspace, api.ClientID{}, false)
+	return s
+}
+
+// unmake removes a session of which it is not known whether it was made, as soon as
+// its computer answers.
+func (a *Agent) unmake(c *clientSession, e *entry) {
+	for range leaveTries {
+		ctx, cancel := context.WithTimeout(a.ctx, leaveTimeout)
+		err := a.hostFor(c, e.computer).Remove(ctx, e.instance, 0, false)
+		cancel()
+		if err == nil || api.IsCode(err, api.CodeNotFound) {
+			break
+		}
+		a.log.Warn("not removed", "session", e.instance, "error", err)
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+	a.forget(c, e)
+}

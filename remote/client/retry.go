@@ -1,0 +1,94 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"pss/remote/api"
+)
+
+// lostError is a connection that broke, or stayed silent, between a request and
+// its answer: whether the request took effect is not known.
+type lostError struct{ err error }
+
+// Error says how the connection broke.
+func (e *lostError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *lostError) Unwrap() error { return e.err }
+
+// broken is the error of a request whose answer did not come; the end of ctx is
+// its own reason.
+func (r *Request) broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return &lostError{fmt.Errorf("%s %s: %w", r.Method, r.Path, err)}
+}
+
+// IsLost reports whether err is a lost answer: the request may have taken effect.
+func IsLost(err error) bool {
+	var l *lostError
+	return errors.As(err, &l)
+}
+
+// IsBroken reports whether err means that the connection was lost before an
+// answer came: whether the request took effect is not known.
+func IsBroken(err error) bool {
+	var e *api.Error
+	return err != nil && !errors.As(err, &e)
+}
+
+// repeatable reports whether a request may be made again when its answer was lost.
+// Ids are chosen by the client and epochs tell an old request from a new one, so all
+// of ours may; of a later version's only those that HTTP says it of.
+func repeatable(method, path string) bool {
+	if method != http.MethodPost {
+		return true
+	}
+	path, _, _ = strings.Cut(path, "?")
+	for _, route := range []string{api.RouteAttach, api.RouteDetach, api.RouteAck, api.RouteSignal, api.RouteHeartbeat} {
+		if path[strings.LastIndexByte(path, '/'):] == route[strings.LastIndexByte(route, '/'):] {
+			return true
+		}
+	}
+	return false
+}
+
+// repeat makes the request, and makes it again while its answer is lost. Once one
+// was, a peer out of reach is no answer either, unless nothing is to be changed.
+func (c *Client) repeat(ctx context.Context, r Request) error {
+	began, lost := time.Now(), false
+	for wait := firstRetry; ; wait = min(2*wait, maxRetry) {
+		err := c.do(ctx, r)
+		switch {
+		case lost && r.Method == http.MethodDelete && api.IsCode(err, api.CodeNotFound):
+			return nil // the one whose answer was lost has done it
+		case lost && r.Method != http.MethodGet && api.IsCode(err, api.CodeUnreachable):
+			err = &lostError{err}
+		case !IsLost(err):
+			return err
+		}
+		if ctx.Err() != nil || !repeatable(r.Method, r.Path) || time.Since(began) >= c.Retry {
+			return err
+		}
+		lost = true
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// lost gives a lost answer the error of this client. A caller that gave up knows why.
+func (c *Client) lost(method string, err error) error {
+	if c.Lost == nil || !IsLost(err) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return c.Lost(method, err)
+}
