@@ -19,9 +19,9 @@ import (
 	"pss/remote/platform"
 )
 
-// children is a bash script that leaves processes of every kind behind, writes
+// offspring is a bash script that leaves processes of every kind behind, writes
 // their pids to file and goes on printing.
-const children = `
+const offspring = `
 sleep 1000 & echo $! >> %[1]s
 (trap '' INT TERM HUP; while :; do sleep 0.2; done) & echo $! >> %[1]s
 setsid sleep 1000 & echo $! >> %[1]s
@@ -64,7 +64,7 @@ func TestOrphansOfAKilledSessionHost(t *testing.T) {
 			w := newWorld(t, racePSS, map[string]string{"host.toml": shortLease})
 			run := func(session, file string) {
 				w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", session,
-					"--script-block", fmt.Sprintf(children, w.path(file)))
+					"--script-block", fmt.Sprintf(offspring, w.path(file)))
 			}
 			run("dead", "dead")
 			run("living", "living")
@@ -123,7 +123,7 @@ func TestNothingOutlivesABrokenSession(t *testing.T) {
 	w := newWorld(t, racePSS, map[string]string{"host.toml": "lease = \"60s\"\n"}) // so the host looks every 5 s only
 	for _, s := range []string{"removed", "engine"} {
 		w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", s,
-			"--script-block", fmt.Sprintf(children, w.path(s)))
+			"--script-block", fmt.Sprintf(offspring, w.path(s)))
 	}
 	removed, engine := w.facts()["removed"], w.facts()["engine"]
 	first, second := w.leftBy("removed", removed), w.leftBy("engine", engine)
