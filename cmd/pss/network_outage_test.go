@@ -124,7 +124,7 @@ func TestScenario68RecordsAndWarnings(t *testing.T) {
 	}
 }
 
-// Scenarios 69 and 70: the network is out for longer than the retry window. The
+// Scenarios 69, 70: the network is out for longer than the retry window. The
 // invocation ends with 245 and the line that gets the results; the session is
 // Disconnected, not Broken, and listed, the temporary one of --computer-name too; when
 // the network is back the line brings the rest.

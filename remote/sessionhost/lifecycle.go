@@ -105,7 +105,7 @@ func (s *Session) detachLocked(by string) {
 	s.info.Attached, s.info.Detached = nil, by
 	s.info.DisconnectedOn = &now
 	s.idleFrom = platform.BootTime()
-	s.expiryLocked()
+	s.expiryLocked(now)
 	s.hurryLocked()
 	if by == api.DetachedByOutage {
 		// To the client this is part of the outage: it tries again, and gets the
@@ -116,10 +116,12 @@ func (s *Session) detachLocked(by string) {
 	s.endStreamsLocked(api.Errorf(api.CodeInterrupted, "the session was disconnected").WithID("SessionDisconnected"))
 }
 
-func (s *Session) expiryLocked() {
+// expiryLocked derives ExpiresOn for an idle clock that begins at from, by the wall
+// clock: for people. The clock itself is idleFrom.
+func (s *Session) expiryLocked(from time.Time) {
 	s.info.ExpiresOn = nil
 	if s.info.Attached == nil && s.clockRunsLocked() {
-		t := time.Now().Add(time.Duration(s.info.IdleTimeoutMs) * time.Millisecond)
+		t := from.Add(time.Duration(s.info.IdleTimeoutMs) * time.Millisecond)
 		s.info.ExpiresOn = &t
 	}
 }
@@ -135,7 +137,7 @@ func (s *Session) clockRunsLocked() bool {
 func (s *Session) rewindLocked() {
 	if s.info.Life == api.LifeOpen && s.info.Attached == nil && s.info.IdleClockStopsWhileBusy {
 		s.idleFrom = platform.BootTime()
-		s.expiryLocked()
+		s.expiryLocked(time.Now())
 		s.hurryLocked()
 	}
 }

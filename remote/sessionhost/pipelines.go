@@ -2,22 +2,16 @@ package sessionhost
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"pss/remote/api"
 	"pss/remote/engine"
 	"pss/remote/planted"
-	"pss/remote/platform"
 	"pss/remote/spool"
 )
 
@@ -356,56 +350,4 @@ func (s *Session) letGoLocked(dir string) {
 			s.log.Warn("pipeline folder remains", "error", err)
 		}
 	}()
-}
-
-func digestOf(cmd *api.Command) string {
-	data, _ := json.Marshal(cmd) // strings and slices of strings only
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:16])
-}
-
-// excerpt returns the first 256 characters of the command, as PowerShell lists it.
-func excerpt(cmd *api.Command) string {
-	text := cmd.Script
-	if len(cmd.Argv) > 0 {
-		text = ""
-		for i, a := range cmd.Argv {
-			if i > 0 {
-				text += " "
-			}
-			text += a
-		}
-	}
-	n := 0
-	for i := range text {
-		if n++; n > 256 {
-			return text[:i]
-		}
-	}
-	if !utf8.ValidString(text) {
-		return strconv.Quote(text)
-	}
-	return text
-}
-
-func firstLine(s string) string {
-	for i, c := range s {
-		if c == '\n' {
-			return s[:i] + " …"
-		}
-	}
-	return s
-}
-
-// diskError names what a full disk means for the caller.
-func diskError(err error) error {
-	var e *api.Error
-	if errors.As(err, &e) && e.Code != api.CodeDiskFull {
-		return e
-	}
-	if e != nil || platform.DiskFull(err) {
-		return api.Errorf(api.CodeDiskFull, "the host's disk is full: %v", err).
-			Hint("make room on the host, or remove sessions whose output is not needed (pss remove-pssession); what was spooled can be received")
-	}
-	return err
 }
