@@ -274,9 +274,18 @@ type running struct {
 // start runs a cmdlet in the background until the test ends.
 func (w *world) start(args ...string) *running {
 	w.t.Helper()
+	return w.startTo(nil, args...)
+}
+
+// startTo is start with standard output going elsewhere.
+func (w *world) startTo(out io.Writer, args ...string) *running {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	r := &running{cmd: w.command(ctx, args...), out: &safeBuffer{}, errs: &safeBuffer{}, done: make(chan struct{}), cancel: cancel}
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.errs
+	if out != nil {
+		r.cmd.Stdout = out
+	}
 	require.NoError(w.t, r.cmd.Start())
 	go func() {
 		_ = r.cmd.Wait() // its code is read from ProcessState
