@@ -18,6 +18,7 @@ func newConnectPSSession() *command {
 			"unless --force takes it from your other client: that one is told, keeps what it has received, and its command goes on here.",
 		params: append(selectorParams(true),
 			param{Parameter{Name: "Force", Kind: KindSwitch}, "take the session over from your other client (PowerShell has no such parameter)", "off"},
+			throttleParam(),
 			sessionOptionParam("options as JSON; of them OutputBufferingMode takes effect")),
 		positional: []string{"ComputerName"},
 		examples: []example{
@@ -48,7 +49,7 @@ func runConnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
 			return nil, connectFailed(err)
 		}
 		return got, nil
-	})
+	}, nil)
 }
 
 // connectFailed gives a failure to connect PowerShell's error id.

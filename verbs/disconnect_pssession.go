@@ -18,6 +18,7 @@ func newDisconnectPSSession() *command {
 		notes: "The idle clock starts, also while a command runs, and standard error says when the session expires. An option that is not given stays as it is. " +
 			"A session that is disconnected already is returned unchanged.",
 		params: append(selectorParams(false),
+			throttleParam(),
 			param{Parameter{Name: "IdleTimeoutSec", Kind: KindValue}, "seconds, a value with a unit (48h, 7d), or never where the session configuration allows it", "unchanged"},
 			param{Parameter{Name: "OutputBufferingMode", Kind: KindValue}, "None (unchanged), Drop or Block", "unchanged"}),
 		positional: []string{"Session"},
@@ -39,12 +40,8 @@ func runDisconnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
 		return err
 	}
 	return t.print(func(s *api.Session) (*api.Session, error) {
-		left, err := t.agent.Detach(ctx, s.Runspace.InstanceID, &api.DetachRequest{Options: options})
-		if err == nil {
-			rt.tellExpiry(left)
-		}
-		return left, err
-	})
+		return t.agent.Detach(ctx, s.Runspace.InstanceID, &api.DetachRequest{Options: options})
+	}, rt.tellExpiry)
 }
 
 // disconnectOptions reads the options that can change on disconnect.

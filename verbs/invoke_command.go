@@ -27,6 +27,7 @@ func newInvokeCommand() *command {
 		{Parameter{Name: "NoStdin", Aliases: []string{"n"}, Kind: KindSwitch}, "do not read standard input", "off; a terminal is never read"},
 		{Parameter{Name: "InDisconnectedSession", Aliases: []string{"Disconnected"}, Kind: KindSwitch}, "start in a new session and disconnect at once", "off"},
 		{Parameter{Name: "SessionName", Kind: KindList}, "names of those sessions, one per computer", "Session<N>"},
+		throttleParam(),
 		ifAbsentParam("where a session of that name is there, start nothing and print it"),
 		{Parameter{Name: "KeepInputOpen", Kind: KindSwitch}, "with --in-disconnected-session: standard input goes on with pss send-pssessioninput", "off"},
 	}
@@ -60,6 +61,7 @@ type invokeOptions struct {
 	ifAbsent     bool
 	keepInput    bool
 	window       time.Duration
+	throttle     int
 }
 
 func readInvoke(in *input) (o invokeOptions, err error) {
@@ -67,6 +69,9 @@ func readInvoke(in *input) (o invokeOptions, err error) {
 		return o, err
 	}
 	if o.window, err = retryWindow(in); err != nil {
+		return o, err
+	}
+	if o.throttle, err = throttle(in); err != nil {
 		return o, err
 	}
 	o.noStdin, o.disconnected, o.sessionNames = in.Bool("no-stdin"), in.Bool("in-disconnected-session"), in.StringSlice("session-name")

@@ -27,15 +27,22 @@ func invokeDisconnected(ctx context.Context, rt *Runtime, in *input, o *invokeOp
 	base.IfAbsent = o.ifAbsent
 	f := &failures{rt: rt, cmd: in.cmd}
 	var left []*api.Session
-	for i, computer := range o.sel.computers {
+	batch := uuid.NewString()
+	for i, out := range each(o.sel.computers, o.throttle, func(i int, computer string) (*api.Session, error) {
 		req := base
-		req.ComputerName, req.Name = computer, nameFor(o.sessionNames, i)
-		s, err := startAndLeave(ctx, rt, agent, &req, o)
-		if err != nil {
-			f.add(openFailed(err, computer))
+		req.ComputerName, req.Name, req.Turn = computer, nameFor(o.sessionNames, i), api.Turn{Batch: batch, Index: i}
+		return startAndLeave(ctx, rt, agent, &req, o)
+	}) {
+		if out.err != nil {
+			f.add(openFailed(out.err, o.sel.computers[i]))
 			continue
 		}
-		left = append(left, s)
+		if out.value.Existed {
+			rt.tellExisted(out.value)
+		} else {
+			rt.tellExpiry(out.value)
+		}
+		left = append(left, out.value)
 	}
 	if err := rt.write(newPSSessions(left)); err != nil {
 		return err
@@ -67,7 +74,6 @@ func startAndLeave(ctx context.Context, rt *Runtime, agent *client.Client, req *
 	case err != nil:
 		return nil, err
 	case s.Existed:
-		rt.tellExisted(s)
 		return s, nil
 	}
 	// A host of an older version makes the session and does not know Start.
@@ -76,11 +82,7 @@ func startAndLeave(ctx context.Context, rt *Runtime, agent *client.Client, req *
 			return nil, err
 		}
 	}
-	left, err := agent.Detach(ctx, s.Runspace.InstanceID, &api.DetachRequest{})
-	if err == nil {
-		rt.tellExpiry(left)
-	}
-	return left, err
+	return agent.Detach(ctx, s.Runspace.InstanceID, &api.DetachRequest{})
 }
 
 // startAndStore sends standard input to the command, which it starts if it does not

@@ -18,7 +18,7 @@ func newNewPSSession() *command {
 		notes: "The session keeps its shell, with working directory, variables and functions, until it is removed or its idle timeout runs out while it is disconnected. " +
 			"Without --name it is called Session1, Session2 and so on. One name with several computers names all of them.",
 		params: append([]param{computerParam("localhost"), {Parameter{Name: "Name", Kind: KindList}, "names, one per computer", "Session<N>"},
-			ifAbsentParam("where a session of that name is there, make none and print it")}, creationParams()...),
+			ifAbsentParam("where a session of that name is there, make none and print it"), throttleParam()}, creationParams()...),
 		positional: []string{"ComputerName"},
 		examples: []example{
 			{"pss new-pssession --computer-name server01 --name build", "a session named build"},
@@ -92,6 +92,10 @@ func runNewPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err != nil {
 		return err
 	}
+	limit, err := throttle(in)
+	if err != nil {
+		return err
+	}
 	agent, err := rt.Agent()
 	if err != nil {
 		return err
@@ -102,19 +106,21 @@ func runNewPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	}
 	f := &failures{rt: rt, cmd: in.cmd}
 	var made []*api.Session
-	for i, computer := range computers {
+	batch := uuid.NewString()
+	for i, o := range each(computers, limit, func(i int, computer string) (*api.Session, error) {
 		req := base
-		req.ComputerName, req.Name = computer, nameFor(names, i)
-		s, err := agent.Create(ctx, uuid.NewString(), &req)
-		if err != nil {
-			f.add(openFailed(err, computer))
+		req.ComputerName, req.Name, req.Turn = computer, nameFor(names, i), api.Turn{Batch: batch, Index: i}
+		return agent.Create(ctx, uuid.NewString(), &req)
+	}) {
+		if o.err != nil {
+			f.add(openFailed(o.err, computers[i]))
 			continue
 		}
 		planted.Point("client-made")
-		if s.Existed {
-			rt.tellExisted(s)
+		if o.value.Existed {
+			rt.tellExisted(o.value)
 		}
-		made = append(made, s)
+		made = append(made, o.value)
 	}
 	if err := rt.write(newPSSessions(made)); err != nil {
 		return err

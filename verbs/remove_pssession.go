@@ -36,12 +36,18 @@ func runRemovePSSession(ctx context.Context, rt *Runtime, in *input) error {
 	}
 	n := t.count()
 	force := in.Bool("force")
+	var wanted []*api.Session
 	for _, s := range t.sessions {
 		if !force && rt.stdinTerminal() && !rt.confirmRemoval(s) {
 			t.add(api.Errorf(api.CodeInterrupted, "session %s was kept", s.Runspace.Name).WithID("RemovePSSessionDeclined").On(s.Runspace.Name))
 			continue
 		}
-		t.add(t.agent.Remove(ctx, s.Runspace.InstanceID, 0, force))
+		wanted = append(wanted, s)
+	}
+	for _, o := range each(wanted, t.throttle, func(_ int, s *api.Session) (struct{}, error) {
+		return struct{}{}, t.agent.Remove(ctx, s.Runspace.InstanceID, 0, force)
+	}) {
+		t.add(o.err)
 	}
 	return t.result(n)
 }

@@ -13,6 +13,7 @@ type targets struct {
 	selector selector
 	sessions []*api.Session
 	agent    *client.Client
+	throttle int // how many sessions are worked on at once
 }
 
 // readTargets finds the sessions that the command line or standard input names.
@@ -22,7 +23,12 @@ func readTargets(ctx context.Context, rt *Runtime, in *input) (*targets, error) 
 	if err != nil {
 		return nil, err
 	}
-	t := &targets{failures: &failures{rt: rt, cmd: in.cmd}}
+	t := &targets{failures: &failures{rt: rt, cmd: in.cmd}, throttle: defaultThrottle}
+	if t.cmd.throttled() {
+		if t.throttle, err = throttle(in); err != nil {
+			return nil, err
+		}
+	}
 	if t.agent, err = rt.Agent(); err != nil {
 		return nil, err
 	}
@@ -34,17 +40,20 @@ func readTargets(ctx context.Context, rt *Runtime, in *input) (*targets, error) 
 // count is the number of targets, those that were not found included.
 func (t *targets) count() int { return max(len(t.sessions), t.failures.count) }
 
-// print does something to each session, reports what fails and prints the rest.
-func (t *targets) print(do func(*api.Session) (*api.Session, error)) error {
+// print does something to each session, several at a time, reports what fails and
+// prints the rest, of which tell may say something first.
+func (t *targets) print(do func(*api.Session) (*api.Session, error), tell func(*api.Session)) error {
 	n := t.count()
 	var done []*api.Session
-	for _, s := range t.sessions {
-		after, err := do(s)
-		if err != nil {
-			t.add(err)
+	for _, o := range each(t.sessions, t.throttle, func(_ int, s *api.Session) (*api.Session, error) { return do(s) }) {
+		if o.err != nil {
+			t.add(o.err)
 			continue
 		}
-		done = append(done, after)
+		if tell != nil {
+			tell(o.value)
+		}
+		done = append(done, o.value)
 	}
 	if err := t.rt.write(newPSSessions(done)); err != nil {
 		return err

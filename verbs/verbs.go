@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -28,6 +29,11 @@ type param struct {
 	Parameter
 	help string
 	def  string // the default, as help prints it
+}
+
+// throttled reports whether the cmdlet has -ThrottleLimit.
+func (c *command) throttled() bool {
+	return slices.ContainsFunc(c.params, func(p param) bool { return p.Name == "ThrottleLimit" })
 }
 
 type example struct{ command, says string }

@@ -29,6 +29,8 @@ type Agent struct {
 	uid   int
 	ctx   context.Context // ends with the agent; what outlives a request hangs on it
 
+	turns turns
+
 	mu        sync.Mutex // guards what follows; never held over a network call
 	confTime  time.Time  // of the config.toml whose computers are known
 	known     map[string]config.Computer

@@ -116,31 +116,7 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 		return nil, api.Errorf(api.CodeInvalidArgument, "%q is no GUID", r.PathValue("session"))
 	}
 	p, _ := r.Context().Value(peerKey{}).(*peer)
-	a.mu.Lock()
-	e := c.entries[id.String()]
-	if e == nil {
-		e = c.newEntry(id.String(), req.ComputerName)
-		e.temporary, e.mine, e.making = req.Temporary, !req.Temporary, true
-		e.owner, e.ownerFrom = p.PID, p.start
-		switch {
-		case req.Temporary:
-			req.Name = "Temporary-" + e.instance[:8]
-		case req.Name == "":
-			c.nextName++
-			req.Name = fmt.Sprintf("Session%d", c.nextName)
-		}
-		if !req.Temporary {
-			c.number(e)
-		}
-		// Known on disk before it exists: no crash leaves a session that we made
-		// and do not know.
-		e.name = req.Name
-		planted.Point("agent-create")
-		a.record(change{Client: c.key, Entry: e.saved(), NextName: c.nextName})
-	} else if req.Name == "" {
-		req.Name = e.name
-	}
-	a.mu.Unlock()
+	e := a.enlist(c, id.String(), p, &req)
 	planted.Point("agent-recorded")
 	if req.Attach != nil {
 		req.Attach.ID, req.Attach.Agent, req.Attach.From = a.clientID(c), a.id, a.from
@@ -165,6 +141,39 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 		a.watchOwner(c, e)
 	}
 	return a.shown(c, e, s), nil
+}
+
+// enlist notes the session that is about to be made, and gives it a name if it has
+// none: known on disk before it exists, so that no crash leaves a session that we made
+// and do not know.
+func (a *Agent) enlist(c *clientSession, id string, p *peer, req *api.CreateRequest) *entry {
+	defer a.turns.take(&req.Turn)()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := c.entries[id]
+	if e != nil {
+		if req.Name == "" {
+			req.Name = e.name
+		}
+		return e
+	}
+	e = c.newEntry(id, req.ComputerName)
+	e.temporary, e.mine, e.making = req.Temporary, !req.Temporary, true
+	e.owner, e.ownerFrom = p.PID, p.start
+	switch {
+	case req.Temporary:
+		req.Name = "Temporary-" + e.instance[:8]
+	case req.Name == "":
+		c.nextName++
+		req.Name = fmt.Sprintf("Session%d", c.nextName)
+	}
+	if !req.Temporary {
+		c.number(e)
+	}
+	e.name = req.Name
+	planted.Point("agent-create")
+	a.record(change{Client: c.key, Entry: e.saved(), NextName: c.nextName})
+	return e
 }
 
 // adopt makes a session that the host had already one of this client session's own.

@@ -128,6 +128,7 @@ type CreateRequest struct {
 	Locale            map[string]string `json:",omitempty"` // LANG and LC_* of the client
 	WorkingDirectory  string            `json:",omitempty"`
 	Temporary         bool              `json:",omitempty"` // of Invoke-Command -ComputerName; for the agent
+	Turn              Turn              `json:",omitzero"`  // for the agent
 	Attach            *AttachRequest    `json:",omitempty"` // attach at once
 	// IfAbsent makes nothing if the asker has a living session of that name.
 	IfAbsent bool `json:",omitempty"`
@@ -135,6 +136,13 @@ type CreateRequest struct {
 	// the one exists without the other.
 	Start    *FirstCommand `json:",omitempty"`
 	OnFinish string        `json:",omitempty"` // of every command that brings none of its own
+}
+
+// Turn orders requests that one cmdlet makes at once: the agent numbers and names
+// their sessions in the order of Index, which counts from 0 within Batch.
+type Turn struct {
+	Batch string
+	Index int
 }
 
 // FirstCommand is the command that a session is made with.
