@@ -21,6 +21,7 @@ var rows = []row{
 	{"1 GiB live", measureLive},
 	{"1 GiB spooled", measureSpooled},
 	{"idle session memory", measureIdle},
+	{"1000 sessions", measureMany},
 }
 
 const tmuxName = "s0"
