@@ -6,7 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -96,6 +98,33 @@ func TestRestartedComputer(t *testing.T) {
 	w.must("remove-pssession", "--computer-name", "localhost", "--name", "*")
 	require.Empty(t, w.list("localhost"))
 	require.True(t, alive(stranger.Process.Pid), "nobody touched the stranger")
+}
+
+// A host that is stopped just as it prepares for its next session leaves nothing of
+// that behind.
+func TestStoppedHostLeavesNoSpare(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, racePSS, nil)
+	folders := func() int {
+		all, err := filepath.Glob(w.path("s", "*"))
+		require.NoError(t, err)
+		return len(all)
+	}
+	for range rounds(3) {
+		host := w.startHost("this")
+		// Disconnected, so that the agent has no reason to start another host.
+		w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", "s", "--script-block", "true")
+		for end := time.Now().Add(patience); folders() < 2; {
+			require.True(t, time.Now().Before(end), "no spare")
+		}
+		require.NoError(t, host.cmd.Process.Signal(syscall.SIGTERM))
+		require.Zero(t, host.wait(t))
+		f := w.facts()["s"]
+		eventually(t, "the spare is gone", func() bool { return len(w.role("session-host")) == 1 })
+		require.Equal(t, 1, folders())
+		require.NoError(t, sessionHost(f, api.ClientID{}).Remove(t.Context(), f.info.InstanceID, 0, true))
+		eventually(t, "the session is gone", func() bool { return folders() == 0 })
+	}
 }
 
 // splitOurs takes the error block of cmdlet off the end of what a command printed.

@@ -36,6 +36,7 @@ type launcher struct {
 	want   string // the key of the last session that was made
 	timer  *time.Timer
 	closed bool
+	making sync.WaitGroup // of the spare's start
 }
 
 // child is a session host that was started here and is not yet a session.
@@ -242,7 +243,9 @@ func (l *launcher) makeSpare(boot *api.Bootstrap, key string) {
 		return
 	}
 	l.spare = nil
+	l.making.Add(1)
 	l.mu.Unlock()
+	defer l.making.Done()
 	if old != nil {
 		old.release() // it sees its standard input end, and leaves
 	}
@@ -260,12 +263,14 @@ func (l *launcher) makeSpare(boot *api.Bootstrap, key string) {
 	l.spare = c
 }
 
-// close ends the spare, for good.
+// close ends the spare, for good. One that is being started is waited for: half
+// started it would leave its folder behind.
 func (l *launcher) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
 	l.dropSpare()
+	l.making.Wait()
 }
 
 // dropSpare ends the spare: the last session is gone, and nothing shall be left
