@@ -78,7 +78,8 @@ func withTags(tags ...string) string {
 }
 
 var (
-	racePSS = sync.OnceValues(func() (string, error) { return buildPSS("pss-race", "-race", withTags()) })
+	// With the engine that the tests alone have.
+	racePSS = sync.OnceValues(func() (string, error) { return buildPSS("pss-race", "-race", withTags("pss_scripted")) })
 	thisPSS = sync.OnceValues(func() (string, error) { return buildPSS("pss", withTags()) })
 	nextPSS = sync.OnceValues(func() (string, error) { return buildPSS("pss-next", withTags("pss_next")) })
 )

@@ -22,7 +22,7 @@ const lastScenario = 80
 var later = numbers(17, 26, 44, 47, 49, 53, 54, 55, 56, 57, 58, 59, 80)
 
 // pending are the scenarios that no test shows yet.
-var pending = numbers(34)
+var pending = numbers()
 
 func numbers(list ...int) map[int]bool {
 	set := map[int]bool{}

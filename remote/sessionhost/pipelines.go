@@ -239,10 +239,11 @@ func (p *pipeline) stop() {
 // sink takes the engine's output.
 type sink struct{ p *pipeline }
 
-// Write appends output; it blocks while the buffer is full.
+// Write appends output, of whatever stream; it blocks while the buffer is full. A
+// warning does not: it may be the engine's own, which waits for nobody.
 func (k *sink) Write(kind api.Kind, data []byte) error {
 	var err error
-	if kind == api.KindOutput || kind == api.KindError {
+	if kind.IsStream() && kind != api.KindWarning {
 		_, err = k.p.spool.Append(kind, data)
 	} else {
 		_, err = k.p.spool.AppendControl(kind, data)
