@@ -138,13 +138,14 @@ func (s *Session) spoolOptions(p *pipeline) spool.Options {
 }
 
 // spoolChanged notes that the pipeline began or ceased to be blocked or to drop,
-// and warns, once each time, whoever receives its output that it will block.
+// and warns, once each time, whoever comes to receive its output that it will block.
+// Who receives it now sees it fill and drain all the time.
 func (p *pipeline) spoolChanged() {
 	go func() {
 		p.s.mu.Lock()
 		defer p.s.mu.Unlock()
 		near := p.spool.Stats().NearlyFull && p.facts.Running()
-		if near && !p.near {
+		if near && !p.near && p.taker == nil {
 			text := fmt.Sprintf("the output buffer of %d bytes is 80 %% full; when it is full the command waits until its output is received", p.s.info.OutputBufferSize)
 			if _, err := p.spool.AppendControl(api.KindWarning, []byte(text)); err != nil {
 				p.s.log.Warn("warning not spooled", "pipeline", p.facts.Number, "error", err)
