@@ -18,6 +18,7 @@ import (
 // record is a line of --output ndjson.
 type record struct {
 	Type        string
+	RunspaceID  string `json:"RunspaceId"`
 	Pipeline    uint32
 	Seq         uint64
 	Kind        string
@@ -84,14 +85,19 @@ func (c *collector) take(recs []record) (repeated int) {
 // streams until the file "stop" appears, tells its count in a file, and exits
 // with code. pause is a command between two groups of lines.
 func numbered(dir string, k, code int, pause string) string {
+	return numberedTo(20000, dir, k, code, pause)
+}
+
+// numberedTo is numbered with another number of lines at which it stops by itself.
+func numberedTo(limit int, dir string, k, code int, pause string) string {
 	return fmt.Sprintf(`i=0
-while [ ! -e %[1]s/stop ] && [ $i -lt 20000 ]; do
+while [ ! -e %[1]s/stop ] && [ $i -lt %[5]d ]; do
   i=$((i+1)); c=$(( (i*7919 + %[2]d*104729) %% 1000003 ))
   echo "o $i $c"; echo "e $i $c" >&2
   [ $((i %% 5)) -ne 0 ] || { echo $i > %[1]s/count.%[2]d; %[4]s; }
 done
 echo "end $i"
-exit %[3]d`, dir, k, code, pause)
+exit %[3]d`, dir, k, code, pause, limit)
 }
 
 // count is how far the numbered command k has come.

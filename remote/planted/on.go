@@ -2,9 +2,13 @@
 
 package planted
 
-import "os"
+import (
+	"os"
+	"slices"
+	"strings"
+)
 
-var fault = os.Getenv("PSS_TEST_FAULT")
+var faults = strings.Split(os.Getenv("PSS_TEST_FAULT"), ",")
 
 // On reports whether the fault of this name is switched on.
-func On(name string) bool { return name == fault }
+func On(name string) bool { return slices.Contains(faults, name) }

@@ -56,6 +56,7 @@ func (p *pipeline) appendEnd(end *api.PipelineEnd) {
 	if err != nil && !errors.Is(err, spool.ErrClosed) {
 		p.s.log.Warn("end not spooled", "pipeline", p.facts.Number, "error", err)
 	}
+	planted.Point("session-ended")
 	if err := p.spool.Seal(); err != nil {
 		p.s.log.Warn("spool not sealed", "pipeline", p.facts.Number, "error", err)
 	}

@@ -132,7 +132,7 @@ func (s *Session) spoolOptions(p *pipeline) spool.Options {
 		OnChange: func() { p.spoolChanged() },
 	}
 	if planted.On("small-segments") {
-		o.SegmentSize, o.Retain = 16<<10, 64<<10
+		o.SegmentSize, o.Retain = 4<<10, 16<<10
 	}
 	return o
 }
