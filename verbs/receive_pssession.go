@@ -9,6 +9,7 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/planted"
 )
 
 func init() { register("Receive-PSSession", []string{"rcsn"}, newReceivePSSession) }
@@ -157,7 +158,7 @@ func receiveOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.S
 	case cause == errTimedOut:
 		err = timedOut(s, o.timeout)
 	}
-	if found == api.StateDisconnected && !o.req.Peek && d.unfinished() && (err == nil || api.IsCode(err, api.CodeTimedOut)) {
+	if found == api.StateDisconnected && !o.req.Peek && !planted.On("timeout-stays-attached") && d.unfinished() && (err == nil || api.IsCode(err, api.CodeTimedOut)) {
 		d.leave(agent, api.DetachedByClient)
 	}
 	return d.result(err)

@@ -37,7 +37,7 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 	}
 	if req.IfAbsent {
 		defer h.creating.lock("name:" + strings.ToLower(req.Name))()
-		if s := h.named(req.Name, h.asker(r)); s != nil {
+		if s := h.named(req.Name, h.asker(r)); s != nil && !planted.On("if-absent-is-blind") {
 			s.Existed = true
 			return s, nil
 		}

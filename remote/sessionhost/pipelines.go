@@ -145,7 +145,7 @@ func (p *pipeline) spoolChanged() {
 		p.s.mu.Lock()
 		defer p.s.mu.Unlock()
 		near := p.spool.Stats().NearlyFull && p.facts.Running()
-		if near && !p.near && p.taker == nil {
+		if near && !p.near && p.taker == nil && !planted.On("nearly-full-unsaid") {
 			text := fmt.Sprintf("the output buffer of %d bytes is 80 %% full; when it is full the command waits until its output is received", p.s.info.OutputBufferSize)
 			if _, err := p.spool.AppendControl(api.KindWarning, []byte(text)); err != nil {
 				p.s.log.Warn("warning not spooled", "pipeline", p.facts.Number, "error", err)

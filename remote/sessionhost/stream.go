@@ -133,7 +133,7 @@ func (s *Session) removeStream(st *stream) {
 			if planted.On("eof-on-lost-client") {
 				_ = p.input.end(uint64(p.input.received()))
 			}
-			if p.input.open() && !(st.req.KeepInput && st.said()) {
+			if p.input.open() && !(st.req.KeepInput && st.said()) && !planted.On("interrupted-input-unseen") {
 				p.facts.InputState = api.InputInterrupted
 				s.noteLocked()
 			}
@@ -264,7 +264,7 @@ func (st *stream) plan() ([]part, error) {
 		if !wanted || st.req.InputOnly {
 			continue
 		}
-		if !st.req.Peek {
+		if !st.req.Peek || planted.On("peek-takes") {
 			p.taker = st
 		}
 		plan = append(plan, part{p, st.start(p)})
@@ -320,6 +320,9 @@ func (st *stream) hello(plan []part) error {
 		if p.feed.Load() == st {
 			fed = p
 			h.Input = p.input.received()
+			if planted.On("input-appended-at-zero") {
+				h.Input = 0
+			}
 		}
 	}
 	s.mu.Unlock()

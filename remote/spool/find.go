@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 )
 
 // firstLook is how many records Tail looks at first; it doubles until they suffice.
@@ -32,6 +33,9 @@ func (s *Spool) Tail(lines int) (after uint64, skip, found int, err error) {
 		case err != nil:
 			return 0, 0, 0, err
 		case n > lines: // the first of them may be the end of one that began before
+			if planted.On("tail-from-record") {
+				n = lines
+			}
 			return after, n - lines, lines, nil
 		case whole:
 			return after, 0, n, nil
