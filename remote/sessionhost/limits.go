@@ -2,10 +2,13 @@ package sessionhost
 
 import (
 	"fmt"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"pss/remote/api"
 	"pss/remote/planted"
+	"pss/remote/platform"
 )
 
 // usagePace is how often memory and processes are looked at while there is a limit.
@@ -45,36 +48,105 @@ type meter interface {
 }
 
 // watchUsage breaks the session when it uses more than its configuration allows:
-// the others on this computer live on.
+// the others on this computer live on. Where the system has delegated a control group
+// to us, the kernel holds the session to its limits between our looks.
 func (s *Session) watchUsage() {
 	info := s.snapshot()
 	m, ok := s.rs.(meter)
 	if !ok || planted.On("memory-not-watched") || info.MaxMemoryBytes == 0 && info.MaxProcesses == 0 {
 		return
 	}
+	u := &usage{s: s, meter: m, maxMemory: info.MaxMemoryBytes, maxProcesses: info.MaxProcesses}
+	var err error
+	if u.group, err = platform.NewGroup(filepath.Base(s.dir), u.maxMemory, u.maxProcesses); err != nil {
+		s.log.Debug("the session's processes are watched", "reason", err)
+	} else {
+		s.setGroup(u.group)
+	}
 	t := time.NewTicker(usagePace)
 	defer t.Stop()
 	for {
+		if reason := u.look(); reason != "" {
+			s.endEngine(reason)
+			return
+		}
 		select {
 		case <-s.quit:
 			return
 		case <-s.rs.Done():
+			// One that the kernel killed for its memory ended for that, not by itself.
+			if reason := u.look(); reason != "" {
+				s.blame(reason)
+			}
 			return
 		case <-t.C:
 		}
-		n, memory := m.Usage()
-		reason := ""
-		switch {
-		case info.MaxMemoryBytes > 0 && memory > info.MaxMemoryBytes:
-			reason = fmt.Sprintf("its processes used %d MB of memory; the session configuration allows %d MB", memory>>20, info.MaxMemoryBytes>>20)
-		case info.MaxProcesses > 0 && n > info.MaxProcesses:
-			reason = fmt.Sprintf("it had %d processes; the session configuration allows %d", n, info.MaxProcesses)
-		}
-		if reason != "" {
-			s.endEngine(reason)
-			return
+	}
+}
+
+func (s *Session) setGroup(g *platform.Group) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.group = g
+}
+
+// dropGroup removes the control group, in which no process is left.
+func (s *Session) dropGroup() {
+	s.mu.Lock()
+	g := s.group
+	s.group = nil
+	s.mu.Unlock()
+	if g != nil {
+		if err := g.Remove(); err != nil {
+			s.log.Warn("control group remains", "error", err)
 		}
 	}
+}
+
+// usage watches what a session uses.
+type usage struct {
+	s            *Session
+	meter        meter
+	maxMemory    int64
+	maxProcesses int
+	group        *platform.Group // nil where there is none
+	inGroup      int             // the shell that was taken into it last
+}
+
+// look returns why the session cannot go on, or nothing.
+func (u *usage) look() string {
+	n, memory := u.meter.Usage()
+	overMemory := u.maxMemory > 0 && memory > u.maxMemory
+	overProcesses := u.maxProcesses > 0 && n > u.maxProcesses
+	used, had := fmt.Sprintf("%d MB", memory>>20), strconv.Itoa(n)
+	if u.group != nil {
+		if pid := u.s.rs.Pid(); pid != 0 && pid != u.inGroup && u.group.Add(pid) == nil {
+			u.inGroup = pid
+		}
+		if m, p := u.group.Exceeded(); m && !overMemory {
+			overMemory, used = true, "too much"
+		} else if p && !overProcesses {
+			overProcesses, had = true, "too many"
+		}
+	}
+	switch {
+	case overMemory:
+		return fmt.Sprintf("its processes used %s of memory; the session configuration allows %d MB", used, u.maxMemory>>20)
+	case overProcesses:
+		return fmt.Sprintf("it had %s processes; the session configuration allows %d", had, u.maxProcesses)
+	}
+	return ""
+}
+
+// blame replaces the reason of a session that is Broken already by the one behind it.
+func (s *Session) blame(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.info.Life == api.LifeOpen {
+		s.loseLocked(reason)
+	}
+	s.info.Reason = reason
+	s.noteLocked()
 }
 
 // endEngine makes the session Broken and then ends its engine, which is alive.
@@ -88,4 +160,5 @@ func (s *Session) endEngine(reason string) {
 	if err := s.rs.Close(); err != nil {
 		s.log.Warn("engine did not close", "error", err)
 	}
+	s.dropGroup()
 }

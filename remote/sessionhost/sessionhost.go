@@ -40,10 +40,11 @@ type Session struct {
 	used      []string        // folders of spools that the next pipelines reuse
 	forgotten []string        // ids of the newest pipelines that are not kept any more
 	streams   map[*stream]struct{}
-	idleFrom  time.Duration // platform.BootTime of the last detach
-	hostLost  time.Duration // platform.BootTime since when the host is gone; 0: it is there
-	dirty     bool          // facts changed and a write is due
-	room      int64         // that the host has told last; 0: never
+	idleFrom  time.Duration   // platform.BootTime of the last detach
+	hostLost  time.Duration   // platform.BootTime since when the host is gone; 0: it is there
+	dirty     bool            // facts changed and a write is due
+	room      int64           // that the host has told last; 0: never
+	group     *platform.Group // of the engine's processes; nil where there is none
 	factsFile *api.FactsWriter
 	idleSince time.Time   // of a session without an engine: when its last stream ended
 	timer     *time.Timer // of watch; nil before it
@@ -172,6 +173,7 @@ func (s *Session) serve(ctx context.Context) error {
 	err := srv.Shutdown(shut)
 	if s.rs != nil {
 		err = errors.Join(err, s.rs.Close())
+		s.dropGroup()
 	}
 	return err
 }
