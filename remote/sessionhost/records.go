@@ -42,18 +42,25 @@ func (s *Session) handleRecords(w http.ResponseWriter, r *http.Request) (any, er
 	out := bufio.NewWriter(w)
 	buf := make([]byte, 64<<10)
 	frames, err := rd.Next(ctx, buf)
-	for err == nil {
+	for found := false; err == nil; {
 		for len(frames) > 0 {
 			rec, n, perr := api.ParseFrame(frames)
 			if perr != nil {
 				return nil, nil // the status is sent; the checksum tells the client
 			}
-			write(out, &rec, frames[:n])
+			// The reader may have begun before record after was there.
+			if rec.Seq > after {
+				found = true
+				write(out, &rec, frames[:n])
+			}
 			frames = frames[n:]
 		}
 		var ok bool
-		if frames, ok, err = rd.TryNext(buf); !ok {
-			break
+		if frames, ok, err = rd.TryNext(buf); !ok && err == nil {
+			if found {
+				break
+			}
+			frames, err = rd.Next(ctx, buf)
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
