@@ -56,7 +56,7 @@ func StartDetached(r Role) (*exec.Cmd, error) {
 	if r.Ready != nil {
 		cmd.ExtraFiles = []*os.File{r.Ready}
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: !planted.On("role-of-the-login")}
 	if !planted.On("agent-inherits-descriptors") {
 		closeOnExecFrom(3)
 	}
