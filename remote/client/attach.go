@@ -170,7 +170,9 @@ func (l *link) run(established func()) error {
 				return err
 			}
 		}
-		l.s.SetReadDeadline(time.Now().Add(l.quiet))
+		if !planted.On("silence-unnoticed") {
+			l.s.SetReadDeadline(time.Now().Add(l.quiet))
+		}
 		if err := l.ctx.Err(); err != nil {
 			return err // asked for behind the deadline, so that none outlives the end of ctx
 		}

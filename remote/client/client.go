@@ -104,7 +104,7 @@ func (c *Client) do(ctx context.Context, r Request) error {
 	}
 	if err != nil {
 		cn.Close()
-		return r.broken(ctx, err)
+		return r.broken(ctx, err, false)
 	}
 	if resp.Close {
 		cn.Close()
@@ -140,6 +140,9 @@ func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	cn, resp, release, err := c.send(ctx, r, api.UpgradeProtocol)
+	for wasKept(err) {
+		cn, resp, release, err = c.send(ctx, r, api.UpgradeProtocol)
+	}
 	if err != nil {
 		return nil, c.lost(r.Method, err)
 	}
@@ -192,29 +195,25 @@ func (c *Client) send(ctx context.Context, r Request, upgrade string) (*conn, *h
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	for {
-		cn, kept, err := c.connection(ctx)
+	cn, kept, err := c.connection(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	// After dialling: that may have started the peer, which then made the token.
+	if c.Token != nil {
+		token, err := c.Token()
 		if err != nil {
+			cn.Close()
 			return nil, nil, nil, err
 		}
-		// After dialling: that may have started the peer, which then made the token.
-		if c.Token != nil {
-			token, err := c.Token()
-			if err != nil {
-				cn.Close()
-				return nil, nil, nil, err
-			}
-			req.Header.Set("Authorization", "Bearer "+token)
-		}
-		resp, release, err := c.exchange(ctx, cn, kept, req, body)
-		if err == nil {
-			return cn, resp, release, nil
-		}
-		cn.Close()
-		if !kept || ctx.Err() != nil {
-			return nil, nil, nil, r.broken(ctx, err)
-		}
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
+	resp, release, err := c.exchange(ctx, cn, kept, req, body)
+	if err != nil {
+		cn.Close()
+		return nil, nil, nil, r.broken(ctx, err, kept)
+	}
+	return cn, resp, release, nil
 }
 
 // exchange writes the request and reads the head of its answer.

@@ -9,11 +9,15 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 )
 
 // lostError is a connection that broke, or stayed silent, between a request and
 // its answer: whether the request took effect is not known.
-type lostError struct{ err error }
+type lostError struct {
+	err  error
+	kept bool // the connection had been kept, and was probably closed long ago
+}
 
 // Error says how the connection broke.
 func (e *lostError) Error() string { return e.err.Error() }
@@ -23,11 +27,18 @@ func (e *lostError) Unwrap() error { return e.err }
 
 // broken is the error of a request whose answer did not come; the end of ctx is
 // its own reason.
-func (r *Request) broken(ctx context.Context, err error) error {
+func (r *Request) broken(ctx context.Context, err error, kept bool) error {
 	if ctx.Err() != nil {
-		err = ctx.Err()
+		err, kept = ctx.Err(), false
 	}
-	return &lostError{fmt.Errorf("%s %s: %w", r.Method, r.Path, err)}
+	return &lostError{fmt.Errorf("%s %s: %w", r.Method, r.Path, err), kept}
+}
+
+// wasKept reports whether err is no more than the end of a kept connection: a new one
+// is tried at once, and there are few kept ones.
+func wasKept(err error) bool {
+	var l *lostError
+	return errors.As(err, &l) && l.kept
 }
 
 // IsLost reports whether err is a lost answer: the request may have taken effect.
@@ -62,18 +73,23 @@ func repeatable(method, path string) bool {
 // repeat makes the request, and makes it again while its answer is lost. Once one
 // was, a peer out of reach is no answer either, unless nothing is to be changed.
 func (c *Client) repeat(ctx context.Context, r Request) error {
-	began, lost := time.Now(), false
-	for wait := firstRetry; ; wait = min(2*wait, maxRetry) {
+	began, lost, wait := time.Now(), false, firstRetry
+	for {
 		err := c.do(ctx, r)
+		if wasKept(err) {
+			lost = true
+			continue
+		}
 		switch {
 		case lost && r.Method == http.MethodDelete && api.IsCode(err, api.CodeNotFound):
 			return nil // the one whose answer was lost has done it
-		case lost && r.Method != http.MethodGet && api.IsCode(err, api.CodeUnreachable):
-			err = &lostError{err}
-		case !IsLost(err):
+		case IsLost(err), api.IsCode(err, api.CodeOutcomeUnknown):
+		case lost && r.Method != http.MethodGet && (api.IsCode(err, api.CodeUnreachable) || IsBroken(err)):
+			err = &lostError{err: err}
+		default:
 			return err
 		}
-		if ctx.Err() != nil || !repeatable(r.Method, r.Path) || time.Since(began) >= c.Retry {
+		if ctx.Err() != nil || planted.On("lost-answer-final") || !repeatable(r.Method, r.Path) || time.Since(began) >= c.Retry {
 			return err
 		}
 		lost = true
@@ -81,6 +97,7 @@ func (c *Client) repeat(ctx context.Context, r Request) error {
 		case <-ctx.Done():
 			return err
 		case <-time.After(wait):
+			wait = min(2*wait, maxRetry)
 		}
 	}
 }

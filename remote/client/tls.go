@@ -8,8 +8,11 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"pss/remote/api"
@@ -45,22 +48,55 @@ func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
 		if err != nil {
 			return nil, err
 		}
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "tcp", at.Address)
-		if err != nil {
-			return nil, err
-		}
-		t := tls.Client(newBulkConn(c), &tls.Config{
+		conf := &tls.Config{
 			MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, ServerName: "pss",
 			InsecureSkipVerify: true, // the pin decides
 			ClientSessionCache: sessions, VerifyConnection: at.verify,
-		})
-		if err := t.HandshakeContext(ctx); err != nil {
-			c.Close()
-			return nil, err
 		}
-		return newTLSConn(t), nil
+		for try := 0; ; try++ {
+			c, err := dialOnce(ctx, at.Address, conf)
+			if err == nil {
+				return c, nil
+			}
+			if !errors.Is(err, errHandshakeCut) || try == handshakeTries {
+				return nil, err
+			}
+			select {
+			case <-ctx.Done():
+				return nil, err
+			case <-time.After(firstRetry << try):
+			}
+		}
 	}
+}
+
+// handshakeTries is how often a connection is tried again that broke before anything
+// was said on it; PowerShell's MaxConnectionRetryCount.
+const handshakeTries = 5
+
+// errHandshakeCut is the end of a connection in the middle of the handshake.
+var errHandshakeCut = errors.New("the connection ended")
+
+func dialOnce(ctx context.Context, address string, conf *tls.Config) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", address)
+	if errors.Is(err, syscall.ECONNRESET) { // so early that it was not even seen to be made
+		err = fmt.Errorf("%w as soon as it was made: %w", errHandshakeCut, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := tls.Client(newBulkConn(c), conf)
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.Close()
+		var alert tls.AlertError
+		var broken *net.OpError
+		if ctx.Err() == nil && !errors.As(err, &alert) && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken)) {
+			return nil, fmt.Errorf("%w in its handshake: %w", errHandshakeCut, err)
+		}
+		return nil, err
+	}
+	return newTLSConn(t), nil
 }
 
 // verify compares the host's key with the pin; it also runs on resumed connections.
