@@ -120,6 +120,8 @@ type failures struct {
 	cmd   *command
 	last  *api.Error
 	count int
+	// instead does something with a session that could not be asked for, or is nil.
+	instead func(SessionRef, error) error
 }
 
 // add reports an error at once; the other targets go on.

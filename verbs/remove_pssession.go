@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"pss/remote/api"
+	"pss/remote/client"
 )
 
 func init() { register("Remove-PSSession", []string{"rsn", "rm"}, newRemovePSSession) }
@@ -30,12 +31,18 @@ func newRemovePSSession() *command {
 }
 
 func runRemovePSSession(ctx context.Context, rt *Runtime, in *input) error {
-	t, err := readTargets(ctx, rt, in)
+	force := in.Bool("force")
+	// What cannot be asked about is given up all the same: the agent forgets it.
+	t, err := readTargetsOr(ctx, rt, in, func(agent *client.Client, ref SessionRef, err error) error {
+		if !api.IsCode(err, api.CodeUnreachable) {
+			return err
+		}
+		return agent.Remove(ctx, ref.text(), 0, force)
+	})
 	if err != nil {
 		return err
 	}
 	n := t.count()
-	force := in.Bool("force")
 	var wanted []*api.Session
 	for _, s := range t.sessions {
 		if !force && rt.stdinTerminal() && !rt.confirmRemoval(s) {

@@ -117,11 +117,14 @@ func (s *selector) find(ctx context.Context, rt *Runtime, in *input, f *failures
 				sess, err = agent.Session(ctx, ref.InstanceID)
 			}
 		}
+		if err != nil && f.instead != nil {
+			err, sess = f.instead(ref, err), nil
+		}
 		if err != nil {
 			f.add(err)
-			continue
+		} else if sess != nil {
+			found = append(found, sess)
 		}
-		found = append(found, sess)
 	}
 	if len(s.names) > 0 {
 		named, err := s.local(ctx, rt, f)

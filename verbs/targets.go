@@ -19,6 +19,12 @@ type targets struct {
 // readTargets finds the sessions that the command line or standard input names.
 // Those that are not there are reported; the others go on.
 func readTargets(ctx context.Context, rt *Runtime, in *input) (*targets, error) {
+	return readTargetsOr(ctx, rt, in, nil)
+}
+
+// readTargetsOr is readTargets with something to do instead with a session that could
+// not be asked for; its error counts.
+func readTargetsOr(ctx context.Context, rt *Runtime, in *input, instead func(*client.Client, SessionRef, error) error) (*targets, error) {
 	sel, err := readSelector(in)
 	if err != nil {
 		return nil, err
@@ -31,6 +37,9 @@ func readTargets(ctx context.Context, rt *Runtime, in *input) (*targets, error) 
 	}
 	if t.agent, err = rt.Agent(); err != nil {
 		return nil, err
+	}
+	if instead != nil {
+		t.instead = func(ref SessionRef, err error) error { return instead(t.agent, ref, err) }
 	}
 	t.sessions, err = sel.find(ctx, rt, in, t.failures)
 	t.selector = sel

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 )
 
 const (
@@ -75,7 +76,7 @@ func (a *Agent) detachOnce(c *clientSession, e *entry, p *parting, by string) er
 	a.mu.Lock()
 	leaves := e.parting == p
 	a.mu.Unlock()
-	if leaves && s.State == api.StateOpened {
+	if leaves && !planted.On("left-session-stays-open") && s.State == api.StateOpened {
 		s, err = cl.Detach(ctx, e.instance, &api.DetachRequest{Epoch: s.Runspace.Attached.Epoch, By: by})
 	}
 	if err == nil {
