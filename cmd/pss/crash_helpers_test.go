@@ -110,6 +110,8 @@ type world struct {
 	bin  string
 	mark string   // the variable by which its processes are known
 	env  []string // added to every cmdlet's environment
+	// within is a command that runs each cmdlet, to put it somewhere.
+	within []string
 }
 
 // newWorld makes a PSS_HOME with these files. At the end of the test its
@@ -155,8 +157,9 @@ func (w *world) path(parts ...string) string {
 
 // command is a cmdlet that is not started yet, with no standard input.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, w.bin, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), w.mark, "PSS_CLIENT_SESSION=one", "GORACE=atexit_sleep_ms=0"}, w.env...)
+	argv := append(append(slices.Clone(w.within), w.bin), args...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PSS_HOME=" + w.home, "PSS_CLIENT_SESSION=one", "GORACE=atexit_sleep_ms=0"}, w.env...)
 	if f := os.Getenv("PSS_TEST_FAULT"); f != "" {
 		cmd.Env = append(cmd.Env, "PSS_TEST_FAULT="+f)
 	}

@@ -25,14 +25,17 @@ func outageTime() time.Duration {
 	return 2500 * time.Millisecond
 }
 
+// hasty is the agent's part of a config.toml that does not wait long for a computer.
+const hasty = "[agent]\nopen_timeout = \"3s\"\n"
+
 // twoComputers makes a host with a session s, which the other world made and holds
-// through the network between them.
-func twoComputers(t *testing.T, host string) (far, near *world, n *network) {
+// through the network between them. Both get these settings.
+func twoComputers(t *testing.T, host, agent string) (far, near *world, n *network) {
 	t.Helper()
 	far = newWorld(t, racePSS, map[string]string{"host.toml": host})
 	far.must("get-pssession", "--computer-name", "localhost") // starts the host
 	n = newNetwork(t, far)
-	near = newWorld(t, racePSS, map[string]string{"config.toml": "[agent]\nopen_timeout = \"3s\"\n" + n.as(t, far)})
+	near = newWorld(t, racePSS, map[string]string{"config.toml": agent + n.as(t, far)})
 	near.must("new-pssession", "--computer-name", "x", "--name", "s", "--output", "id")
 	return far, near, n
 }
@@ -57,7 +60,7 @@ func TestScenario68NetworkReturns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			far, near, n := twoComputers(t, c.host)
+			far, near, n := twoComputers(t, c.host, hasty)
 			before := far.facts()["s"].info.Epoch
 			text := near.start("invoke-command", "--session", "1", "--script-block", numbered(far.home, 1, 4, "sleep 0.05"))
 			eventually(t, "output", func() bool { return strings.Contains(text.out.String(), "o 5 ") })
@@ -92,7 +95,7 @@ func TestScenario68NetworkReturns(t *testing.T) {
 // doubled, and the warnings are objects with PowerShell's names.
 func TestScenario68RecordsAndWarnings(t *testing.T) {
 	t.Parallel()
-	far, near, n := twoComputers(t, shortLease)
+	far, near, n := twoComputers(t, shortLease, hasty)
 	near.must("invoke-command", "--computer-name", "x", "--in-disconnected-session", "--session-name", "d",
 		"--script-block", numbered(far.home, 2, 5, "sleep 0.02"))
 	r := near.start("receive-pssession", "--name", "d", "--output", "ndjson")
@@ -130,7 +133,7 @@ func TestScenario68RecordsAndWarnings(t *testing.T) {
 // the network is back the line brings the rest.
 func TestScenario69RetryWindowPasses(t *testing.T) {
 	t.Parallel()
-	far, near, n := twoComputers(t, "")
+	far, near, n := twoComputers(t, "", hasty)
 	named := near.start("invoke-command", "--session", "1", "--retry-window", "2s", "--script-block", numbered(far.home, 1, 4, "sleep 0.05"))
 	temporary := near.start("invoke-command", "--computer-name", "x", "--retry-window", "2s", "--script-block", numbered(far.home, 2, 5, "sleep 0.05"))
 	all := []*running{named, temporary}
@@ -209,7 +212,7 @@ func linesOf(prefix, text string) string {
 // or swallows.
 func TestScenario71InterruptWhileRetrying(t *testing.T) {
 	t.Parallel()
-	far, near, n := twoComputers(t, shortLease)
+	far, near, n := twoComputers(t, shortLease, hasty)
 	near.must("invoke-command", "--computer-name", "x", "--in-disconnected-session", "--session-name", "d",
 		"--script-block", numbered(far.home, 2, 5, "sleep 0.05"))
 	for i, how := range []weather{down, hole} {
