@@ -4,8 +4,10 @@ package main_test
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,4 +67,40 @@ func TestManyIdleSessions(t *testing.T) {
 	w.must("remove-pssession", "--computer-name", "localhost", "--force")
 	t.Logf("removed in %v", time.Since(began))
 	require.Empty(t, w.list("localhost"))
+}
+
+// Many clients that start the same job at once start it once: forty of them in a
+// script, a thousand here.
+func TestThousandStartsRunOnce(t *testing.T) {
+	if !long() {
+		t.Skip("PSS_TEST_LONG is not set; new-pssession/if-absent does it with forty")
+	}
+	const n, atOnce = 1000, 50
+	w := newWorld(t, thisPSS, nil)
+	log := w.path("ran")
+	ids := make([]string, n)
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			defer func() { <-slots }()
+			r := w.as("c"+strconv.Itoa(i%100)).pss("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", "nightly",
+				"--if-absent", "-n", "--output", "instance-id", "--script-block", "echo run >>"+log)
+			if r.code != 0 {
+				t.Errorf("start %d: %d %s", i, r.code, r.err)
+			}
+			ids[i] = r.out
+		}()
+	}
+	wg.Wait()
+	slices.Sort(ids)
+	require.Len(t, slices.Compact(ids), 1)
+	require.Equal(t, 0, w.pss("receive-pssession", "--computer-name", "localhost", "--name", "nightly").code)
+	data, err := os.ReadFile(log)
+	require.NoError(t, err)
+	require.Equal(t, "run\n", string(data))
+	t.Logf("%d starts, 1 run", n)
 }
