@@ -18,7 +18,6 @@ type PSSession struct {
 	ConfigurationName   string     `table:"ConfigurationName"`
 	Availability        string     `table:"Availability,right"`
 	CommandState        string     `wide:"CommandState"`
-	Command             string     `wide:"Command"`        // first 256 characters of the newest command
 	ExitCode            *int       `wide:"ExitCode,right"` // of the newest command, once it has finished
 	InputState          string     `wide:"InputState"`     // of the newest command
 	UnreadBytes         int64      `wide:"UnreadBytes,right"`
@@ -37,6 +36,7 @@ type PSSession struct {
 	Engine              string
 	HostID              string `json:"HostId"`
 	Version             string `wide:"Version"` // of the session host
+	Command             string `wide:"Command"` // first 256 characters of the newest command
 }
 
 // newPSSession is the only mapping between wire and output.

@@ -88,7 +88,8 @@ func (rt *Runtime) configuredOutput() string {
 // write prints objects in the wanted format.
 func (rt *Runtime) write(objects any) error {
 	o := rt.mode
-	if f, ok := rt.Stdout.(*os.File); ok && (o.Mode == format.ModeTable || o.Mode == format.ModeWide) && term.IsTerminal(int(f.Fd())) {
+	// A wide table shows everything: it wraps rather than being cut.
+	if f, ok := rt.Stdout.(*os.File); ok && o.Mode == format.ModeTable && term.IsTerminal(int(f.Fd())) {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
 			o.Width = w
 		}
