@@ -159,7 +159,7 @@ func (w *world) path(parts ...string) string {
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	argv := append(append(slices.Clone(w.within), w.bin), args...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PSS_HOME=" + w.home, "PSS_CLIENT_SESSION=one", "GORACE=atexit_sleep_ms=0"}, w.env...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), w.mark, "PSS_CLIENT_SESSION=one", "GORACE=atexit_sleep_ms=0"}, w.env...)
 	if f := os.Getenv("PSS_TEST_FAULT"); f != "" {
 		cmd.Env = append(cmd.Env, "PSS_TEST_FAULT="+f)
 	}
