@@ -60,6 +60,7 @@ func StartDetached(r Role) (*exec.Cmd, error) {
 	if !planted.On("agent-inherits-descriptors") {
 		closeOnExecFrom(3)
 	}
+	inOwnScope(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start pss %s: %w", strings.Join(r.Args, " "), err)
 	}
