@@ -35,11 +35,11 @@ var places = []place{
 	{"forward", 36, "KS"}, {"forward-switched", 32, "KS"},
 	{"client-made", 2, "KS"}, {"client-temporary", 1, "KS"}, {"client-flushed", 40, "KS"},
 	{"client-last-ack", 14, "KS"}, {"client-remove", 1, "KS"},
-	{"session-open", 3, "KSE"}, {"session-opened", 3, "KSE"}, {"session-attach", 2, "KSE"}, {"session-detach", 2, "KSE"},
+	{"session-open", 3, "KSE"}, {"session-opened", 3, "KSE"}, {"session-attach", 1, "KSE"}, {"session-detach", 1, "KSE"},
 	{"session-start-saved", 13, "KSE"}, {"session-started", 13, "KSE"}, {"session-end", 13, "KSE"}, {"session-ended", 13, "KSE"},
 	{"session-end-unsaved", 13, "KSE"}, {"session-done", 14, "KSE"}, {"session-done-saved", 14, "KSE"},
 	{"session-removed", 2, "KS"}, {"session-recover", 1, "KS"},
-	{"spool-append", 300, "KSE"}, {"spool-appended", 300, "KSE"}, {"spool-ack", 30, "KSE"},
+	{"spool-append", 250, "KSE"}, {"spool-appended", 150, "KSE"}, {"spool-ack", 18, "KSE"},
 	{"spool-segment", 16, "KSE"}, {"spool-free", 30, "KSE"}, {"spool-recycle", 2, "KSE"},
 }
 
@@ -80,7 +80,7 @@ func fates(t *testing.T) []fate {
 	rng := random(t)
 	var list []fate
 	n := rounds(6)
-	if os.Getenv("PSS_TEST_LONG") == "" {
+	if !long() {
 		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		all, n = all[:min(rounds(7), len(all))], 1
 	}
