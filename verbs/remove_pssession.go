@@ -37,7 +37,7 @@ func runRemovePSSession(ctx context.Context, rt *Runtime, in *input) error {
 		if !api.IsCode(err, api.CodeUnreachable) {
 			return err
 		}
-		return agent.Remove(ctx, ref.text(), 0, force)
+		return agent.Forget(ctx, ref.text())
 	})
 	if err != nil {
 		return err
@@ -52,6 +52,9 @@ func runRemovePSSession(ctx context.Context, rt *Runtime, in *input) error {
 		wanted = append(wanted, s)
 	}
 	for _, o := range each(wanted, t.throttle, func(_ int, s *api.Session) (struct{}, error) {
+		if s.Unreachable {
+			return struct{}{}, t.agent.Forget(ctx, s.Runspace.InstanceID)
+		}
 		return struct{}{}, t.agent.Remove(ctx, s.Runspace.InstanceID, 0, force)
 	}) {
 		t.add(o.err)

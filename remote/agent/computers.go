@@ -32,9 +32,6 @@ type computer struct {
 	beating bool
 	known   string    // the token
 	changed time.Time // its file
-	// mute is the error of a connection that was waited for in vain, until muteSince.
-	mute      *api.Error
-	muteSince time.Time
 }
 
 // computerLocked returns the computer of that name.
@@ -109,13 +106,8 @@ func (a *Agent) openTimeout() time.Duration {
 
 // connect dials the computer; what goes wrong is an error that says what to do.
 func (k *computer) connect(ctx context.Context) (net.Conn, error) {
-	open := k.a.openTimeout()
-	ctx, cancel := context.WithTimeout(ctx, open)
+	ctx, cancel := context.WithTimeout(ctx, k.a.openTimeout())
 	defer cancel()
-	if err := k.silent(); err != nil {
-		return nil, err
-	}
-	began := time.Now()
 	conn, err := k.dial(ctx)
 	var known *api.Error
 	if err == nil || errors.As(err, &known) {
@@ -126,27 +118,7 @@ func (k *computer) connect(ctx context.Context) (net.Conn, error) {
 	if k.local {
 		return nil, e.Hint("look into %s for the reason", k.a.paths.HostLog())
 	}
-	e = e.Hint("check the name, and that 'pss host' runs there; config.toml says where a computer listens: [computers.%s] address = \"HOST:PORT\"", k.name)
-	if time.Since(began) > open/10*9 {
-		k.a.mu.Lock()
-		k.mute, k.muteSince = e, time.Now()
-		k.a.mu.Unlock()
-	}
-	return nil, e
-}
-
-// muteTime is how long a computer that did not answer at all is not asked again: one
-// command often asks twice.
-const muteTime = time.Second
-
-// silent returns the error of a computer that has just not answered.
-func (k *computer) silent() error {
-	k.a.mu.Lock()
-	defer k.a.mu.Unlock()
-	if k.mute == nil || time.Since(k.muteSince) > muteTime {
-		return nil
-	}
-	return k.mute
+	return nil, e.Hint("check the name, and that 'pss host' runs there; config.toml says where a computer listens: [computers.%s] address = \"HOST:PORT\"", k.name)
 }
 
 // reason says for people why a connection was not made or lost.

@@ -204,6 +204,10 @@ func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSe
 	if err != nil {
 		return nil, err
 	}
+	if r.URL.Query().Get(api.QueryForget) == "true" {
+		a.forget(c, e)
+		return nil, forgotten(api.Errorf(api.CodeUnreachable, "[%s] the computer does not answer", e.computer).On(e.computer))
+	}
 	a.mu.Lock()
 	epoch := uint64(0)
 	if e.attached {
@@ -218,14 +222,19 @@ func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSe
 		err = nil // it is gone, which is what was wanted
 	case api.IsCode(err, api.CodeUnreachable), api.IsCode(err, api.CodeOutcomeUnknown):
 		// As PowerShell: the local entry goes, the session's own idle clock decides.
-		err = api.AsError(err).WithID("RemoveSessionCannotConnectToServer").
-			Hint("the session may still exist there; it ends at its idle timeout, or when you remove it once the computer answers")
+		err = forgotten(err)
 	case err != nil:
 		return nil, err
 	}
 	planted.Point("agent-removed")
 	a.forget(c, e)
 	return struct{}{}, err
+}
+
+// forgotten is the error of a removal that only we know of.
+func forgotten(err error) error {
+	return api.AsError(err).WithID("RemoveSessionCannotConnectToServer").
+		Hint("the session may still exist there; it ends at its idle timeout, or when you remove it once the computer answers")
 }
 
 // handleAttach connects; a session that is ours already is returned as it is.

@@ -36,6 +36,7 @@ const (
 
 	QueryComputer = "computer" // of GET sessions at the agent; repeated
 	QueryForce    = "force"
+	QueryForget   = "forget" // of DELETE session at the agent: its computer, which does not answer, is not asked
 	QueryEpoch    = "epoch"
 	QueryAfter    = "after"
 	QueryWait     = "wait"

@@ -103,6 +103,7 @@ type Session struct {
 	Availability Availability
 	CommandState CommandState
 	Runspace     RunspaceInfo
+	Unreachable  bool `json:",omitempty"` // its computer does not answer: this is what the agent remembers
 	// LastSeen is when the host last heard of the client that is attached.
 	LastSeen *time.Time `json:",omitempty"`
 	// Existed answers CreateRequest.IfAbsent: nothing was made.

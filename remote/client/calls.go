@@ -47,6 +47,11 @@ func (c *Client) Remove(ctx context.Context, session string, epoch uint64, force
 	return c.Do(ctx, Request{Method: http.MethodDelete, Path: api.SessionPath(session, "") + "?" + q.Encode()})
 }
 
+// Forget makes the agent forget a session whose computer does not answer.
+func (c *Client) Forget(ctx context.Context, session string) error {
+	return c.Do(ctx, Request{Method: http.MethodDelete, Path: api.SessionPath(session, "") + "?" + api.QueryForget + "=true"})
+}
+
 // Attach makes the asker the one client of the session.
 func (c *Client) Attach(ctx context.Context, session string, req *api.AttachRequest) (*api.Session, error) {
 	s := &api.Session{}
