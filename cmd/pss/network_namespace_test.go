@@ -57,7 +57,7 @@ func (c *cable) ip(args string) {
 	require.NoError(c.t, err, "ip %s: %s", args, out)
 }
 
-// Scenario 68 on a real network: the cable is pulled for a while, and later the client's
+// Scenario 68: on a real network. The cable is pulled for a while, and later the client's
 // computer gets another address, so that its old connections lead nowhere and no end of
 // them ever arrives. Both are noticed, and nothing is lost or doubled.
 func TestScenario68CableAndAddress(t *testing.T) {

@@ -22,7 +22,7 @@ func outageTime() time.Duration {
 	if long() {
 		return 10 * time.Second
 	}
-	return 2500 * time.Millisecond
+	return 1500 * time.Millisecond
 }
 
 // hasty is the agent's part of a config.toml that does not wait long for a computer.
@@ -91,7 +91,7 @@ func TestScenario68NetworkReturns(t *testing.T) {
 	}
 }
 
-// Scenario 68, for a program that reads: each record has its Seq, none is missing or
+// Scenario 68: for a program that reads, each record has its Seq, none is missing or
 // doubled, and the warnings are objects with PowerShell's names.
 func TestScenario68RecordsAndWarnings(t *testing.T) {
 	t.Parallel()
@@ -100,7 +100,11 @@ func TestScenario68RecordsAndWarnings(t *testing.T) {
 		"--script-block", numbered(far.home, 2, 5, "sleep 0.02"))
 	r := near.start("receive-pssession", "--name", "d", "--output", "ndjson")
 	eventually(t, "output", func() bool { return strings.Contains(r.out.String(), "o 5 ") })
-	for _, how := range []weather{down, hole} {
+	ways := []weather{hole, down}
+	if !long() {
+		ways = ways[:1]
+	}
+	for _, how := range ways {
 		told := strings.Count(r.errs.String(), "PowerShellConnectionRetrySucceeded")
 		n.set(how)
 		eventually(t, "the outage is told", func() bool {
@@ -208,50 +212,37 @@ func linesOf(prefix, text string) string {
 }
 
 // Scenario 71: Ctrl-C while the connection is tried again leaves at once, with 247 and
-// the line that takes it up again, and the command goes on; whether the network resets
-// or swallows.
+// the line that takes it up again, and the command goes on. The network swallows
+// everything here, so that whoever waits for an answer waits for long.
 func TestScenario71InterruptWhileRetrying(t *testing.T) {
 	t.Parallel()
 	far, near, n := twoComputers(t, shortLease, hasty)
 	near.must("invoke-command", "--computer-name", "x", "--in-disconnected-session", "--session-name", "d",
 		"--script-block", numbered(far.home, 2, 5, "sleep 0.05"))
-	for i, how := range []weather{down, hole} {
-		if i > 0 {
-			near.must("connect-pssession", "--computer-name", "x", "--name", "s")
-		}
-		all := []*running{
-			near.start("receive-pssession", "--computer-name", "x", "--name", "d"),
-			near.start("invoke-command", "--session", "1", "--script-block", numbered(far.home, 10+i, 4, "sleep 0.05")),
-		}
-		eventually(t, "output", func() bool {
-			return strings.Contains(all[0].out.String(), "o ") && strings.Contains(all[1].out.String(), "o 5 ")
-		})
-		n.set(how)
-		for _, r := range all {
-			eventually(t, "the outage is told", func() bool { return interrupted.MatchString(r.errs.String()) })
-			require.NoError(t, r.cmd.Process.Signal(syscall.SIGINT))
-			began := time.Now()
-			require.Equal(t, 247, r.wait(t), r.errs.String())
-			require.Less(t, time.Since(began), 2*time.Second)
-		}
-		from := [2]int{count(far.home, 2), count(far.home, 10+i)}
-		eventually(t, "the commands go on", func() bool { return count(far.home, 2) > from[0] && count(far.home, 10+i) > from[1] })
-		n.set(fair)
-		for _, s := range []string{"d", "s"} {
-			eventually(t, "disconnected: "+s, func() bool { return near.list("x")[s].status() == "Disconnected/None/Running" })
-		}
-		if i == 0 {
-			// The session must be free for the next round.
-			near.must("connect-pssession", "--computer-name", "x", "--name", "s")
-			near.must("stop-pssession", "--name", "s")
-			require.Equal(t, 130, resume(t, near, all[1]).code)
-			near.must("disconnect-pssession", "--name", "s")
-			continue
-		}
-		require.NoError(t, os.WriteFile(far.path("stop"), nil, 0o600))
-		got := resume(t, near, all[1])
-		require.Equal(t, 4, got.code, got.err)
-		checkNumbered(t, 10+i, joined(all[1].out.String(), got.out), joined(linesOf("e ", all[1].errs.String()), linesOf("e ", got.err)))
-		require.Equal(t, 5, resume(t, near, all[0]).code)
+	all := []*running{
+		near.start("receive-pssession", "--computer-name", "x", "--name", "d"),
+		near.start("invoke-command", "--session", "1", "--script-block", numbered(far.home, 1, 4, "sleep 0.05")),
 	}
+	eventually(t, "output", func() bool {
+		return strings.Contains(all[0].out.String(), "o ") && strings.Contains(all[1].out.String(), "o 5 ")
+	})
+	n.set(hole)
+	for _, r := range all {
+		eventually(t, "the outage is told", func() bool { return interrupted.MatchString(r.errs.String()) })
+		require.NoError(t, r.cmd.Process.Signal(syscall.SIGINT))
+		began := time.Now()
+		require.Equal(t, 247, r.wait(t), r.errs.String())
+		require.Less(t, time.Since(began), 2*time.Second)
+	}
+	from := [2]int{count(far.home, 1), count(far.home, 2)}
+	eventually(t, "the commands go on", func() bool { return count(far.home, 1) > from[0] && count(far.home, 2) > from[1] })
+	n.set(fair)
+	for _, s := range []string{"d", "s"} {
+		eventually(t, "disconnected: "+s, func() bool { return near.list("x")[s].status() == "Disconnected/None/Running" })
+	}
+	require.NoError(t, os.WriteFile(far.path("stop"), nil, 0o600))
+	got := resume(t, near, all[1])
+	require.Equal(t, 4, got.code, got.err)
+	checkNumbered(t, 1, joined(all[1].out.String(), got.out), joined(linesOf("e ", all[1].errs.String()), linesOf("e ", got.err)))
+	require.Equal(t, 5, resume(t, near, all[0]).code)
 }

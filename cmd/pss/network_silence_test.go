@@ -17,16 +17,19 @@ import (
 	"pss/remote/api"
 )
 
-// Scenarios 19 and 20: the client's computer is gone without a word, because it lost the
+// Scenarios 19, 20: the client's computer is gone without a word, because it lost the
 // network or stands still. To others its sessions are Busy until the lease lapses, then
 // free; the command never notices, and the idle session stays. Both sides notice it
 // within the lease: the client's cmdlet tries again, and the host lets go.
-func TestScenario19ClientComputerGone(t *testing.T) {
+func TestScenario19ClientOutOfReach(t *testing.T) {
 	t.Parallel()
 	for name, stopped := range map[string]bool{"NetworkLost": false, "StandsStill": true} {
+		if stopped && !long() {
+			continue // much of it is shown by TestOutageEndsByItself
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const lease = 3 * time.Second
+			const lease = 2 * time.Second
 			far, near, n := twoComputers(t, fmt.Sprintf("lease = %q\n", lease), hasty)
 			near.must("new-pssession", "--computer-name", "x", "--name", "idle", "--output", "id")
 			near.must("invoke-command", "--name", "idle", "--script-block", "v=kept")
@@ -68,10 +71,10 @@ func TestScenario19ClientComputerGone(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 			require.NotZero(t, let, "the host never let go")
-			require.Less(t, let, lease+lease/2)
+			require.Less(t, let, 2*lease, "the lease, one beat and a busy machine")
 			if !stopped {
 				require.NotZero(t, tried, "the client never tried again")
-				require.Less(t, tried, lease)
+				require.Less(t, tried, 2*lease)
 			}
 			list := other.list("localhost")
 			require.Equal(t, "Disconnected/None/None", list["idle"].status())
@@ -139,9 +142,12 @@ func TestSilentComputer(t *testing.T) {
 		}
 	}
 	// Scenario 74: the local entry goes, the error says that the session may not.
+	began = time.Now()
 	r := near.pss("remove-pssession", "--id", "2")
 	require.Equal(t, 240, r.code, r.err)
+	require.Contains(t, r.err, "RemoveSessionCannotConnectToServer")
 	require.Contains(t, r.err, "may still exist")
+	require.Less(t, time.Since(began), 10*time.Second)
 	r = near.pss("get-pssession", "--output", "name")
 	require.Equal(t, "s\nlocal\n", r.out, r.err)
 	n.set(fair)
@@ -181,14 +187,14 @@ func TestOutageCountsDownInATerminal(t *testing.T) {
 	require.Equal(t, 4, exit.ExitCode())
 }
 
-// A round trip of a second, with stalls, is slow and nothing else: standard input goes
+// A round trip of a second (half of it in the short tests), with stalls, is slow and nothing else: standard input goes
 // both ways, megabytes come complete, the exit code arrives, and nothing is taken for an
 // outage.
 func TestSlowNetwork(t *testing.T) {
 	t.Parallel()
-	lag, stall, size := 500*time.Millisecond, 500*time.Millisecond, 2<<20
+	lag, stall, size := 250*time.Millisecond, 500*time.Millisecond, 2<<20
 	if long() {
-		stall, size = 4*time.Second, 20<<20
+		lag, stall, size = 500*time.Millisecond, 4*time.Second, 20<<20
 	}
 	far, near, n := twoComputers(t, "", "")
 	near.must("invoke-command", "--computer-name", "x", "--in-disconnected-session", "--session-name", "d",
