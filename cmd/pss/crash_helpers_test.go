@@ -82,7 +82,13 @@ var (
 	racePSS = sync.OnceValues(func() (string, error) { return buildPSS("pss-race", "-race", withTags("pss_scripted")) })
 	thisPSS = sync.OnceValues(func() (string, error) { return buildPSS("pss", withTags()) })
 	nextPSS = sync.OnceValues(func() (string, error) { return buildPSS("pss-next", withTags("pss_next")) })
-	killPSS = sync.OnceValues(func() (string, error) { return buildPSS("pss-kill", withTags("pss_planted")) })
+	killPSS = sync.OnceValues(func() (string, error) {
+		args := []string{withTags("pss_planted")}
+		if long() {
+			args = append(args, "-race")
+		}
+		return buildPSS("pss-kill", args...)
+	})
 )
 
 // rounds multiplies the random part of a test by PSS_TEST_ROUNDS.

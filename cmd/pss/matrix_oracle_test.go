@@ -321,7 +321,8 @@ func (s *story) nothingLeft() {
 	require.NoError(s.t, filepath.WalkDir(s.w.home, func(path string, d os.DirEntry, err error) error {
 		rel, _ := filepath.Rel(s.w.home, path)
 		if inSessions := strings.HasPrefix(rel, "s/"); err == nil && (!d.IsDir() || inSessions) && !remaining.MatchString(rel) {
-			s.t.Errorf("left: %s", rel)
+			text, _ := os.ReadFile(path)
+			s.t.Errorf("left: %s\n%.2000s", rel, text)
 		}
 		return err
 	}))

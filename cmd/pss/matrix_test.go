@@ -178,6 +178,7 @@ func newStory(t *testing.T, f fate) *story {
 	s.w.env = []string{
 		fmt.Sprintf("PSS_TEST_POINT=%s %s %d %s", s.traps, f.place.name, s.pass, f.action),
 		"PSS_TEST_FAULT=small-segments," + os.Getenv("PSS_TEST_FAULT"),
+		"GORACE=atexit_sleep_ms=0 log_path=" + s.w.path("race"), // which is found in the end
 	}
 	if f.action == "STOP" {
 		s.stops.Add(1)
