@@ -88,4 +88,14 @@
 //     joined in one process: starting them costs milliseconds.
 //   - 2026-11: the agent's table is an appended journal, not a file that is written
 //     anew: making a thousand sessions must not cost a thousand times a thousand.
+//   - 2026-11: a session is made together with its first command (CreateRequest.Start):
+//     no crash leaves the name of a job that never began.
+//   - 2026-11: a look at output (--peek, --tail, --since) needs no attachment and
+//     acknowledges nothing; it is read, not lent to a socket, because the files of
+//     acknowledged output are written again.
+//   - 2026-11: a quota of output is kept by telling the sessions that print how much
+//     room they have, once a second while it is near: the session hosts do not wait
+//     for the host.
+//   - 2026-11: memory and processes of a session are summed by its session host; a
+//     control group, where one is delegated, holds it between two looks.
 package remote

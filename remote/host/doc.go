@@ -9,4 +9,7 @@
 //
 // What the commands of a session whose process was killed left running is ended
 // here, when a look at its folder finds its lock free: nobody else is there to do it.
+//
+// Whoever may ask is bounded (quota.go): sessions, and unread output of all of them.
+// What is made, connected and removed, and what was refused, stands in the audit log.
 package host
