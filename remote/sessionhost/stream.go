@@ -264,7 +264,7 @@ func (st *stream) plan() ([]part, error) {
 		if !wanted || st.req.InputOnly {
 			continue
 		}
-		if !st.req.Peek || planted.On("peek-takes") {
+		if !st.req.Peek {
 			p.taker = st
 		}
 		plan = append(plan, part{p, st.start(p)})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 	"pss/remote/platform"
 	"pss/remote/spool"
 )
@@ -65,6 +66,9 @@ func (st *stream) deliverOne(ctx context.Context, p part) error {
 		}
 		if err := st.write(frames); err != nil {
 			return err
+		}
+		if st.req.Peek && planted.On("peek-acknowledges") {
+			_ = p.spool.Ack(rd.Seq())
 		}
 		if len(frames) > smallBuffer/2 && len(buf) == smallBuffer {
 			large := streamBuffers.Get().(*[]byte)
