@@ -3,25 +3,22 @@ package config
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
+
+	"pss/remote/planted"
 )
 
 // WriteFile replaces path with data in one step (0600): a reader sees the old
-// file or the new one, never a part.
+// file or the new one, never a part. A file has one writer at a time; what one that
+// was killed left beside it is replaced by the next one's.
 func WriteFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
+	fresh := path + ".new"
+	err := os.WriteFile(fresh, data, 0o600)
+	planted.Point("config-write")
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(fresh, path)
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		os.Remove(fresh)
 	}
 	return err
 }

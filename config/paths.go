@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -66,12 +67,18 @@ func (p Paths) Prepare() error {
 			return homeError(p.State, err)
 		}
 	}
-	f, err := os.CreateTemp(p.State, ".probe-*")
-	if err != nil {
+	// One name for all: what a killed process left goes with the next one's, and
+	// several at once may do this.
+	probe := filepath.Join(p.State, ".probe")
+	err := os.WriteFile(probe, nil, 0o600)
+	planted.Point("config-probe")
+	if err == nil {
+		err = os.Remove(probe)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return homeError(p.State, err)
 	}
-	f.Close()
-	return os.Remove(f.Name())
+	return nil
 }
 
 // Check fails with HomeNotWritable if the state folder exists and belongs to

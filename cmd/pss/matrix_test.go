@@ -29,6 +29,7 @@ type place struct {
 
 // places are all points. Those of cmdlet, agent and host must cost no session.
 var places = []place{
+	{"config-probe", 3, "KS"}, {"config-write", 6, "KS"},
 	{"agent-create", 3, "KS"}, {"agent-recorded", 3, "KS"}, {"agent-made", 3, "KS"},
 	{"agent-detached", 1, "KS"}, {"agent-removed", 2, "KS"},
 	{"host-create", 3, "KS"}, {"host-made", 3, "KS"}, {"host-known", 3, "KS"}, {"host-removed", 2, "KS"},

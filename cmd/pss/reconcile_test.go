@@ -139,26 +139,43 @@ func TestNothingOutlivesABrokenSession(t *testing.T) {
 	}
 }
 
-// What a command printed before its shell was killed is received, and then and again
-// the command counts as lost.
+// What a command printed before its shell was killed is received, also what waited
+// for room then; and then and again the command counts as lost.
 func TestLastWordsOfAKilledShell(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, racePSS, nil)
-	want := make([]string, 20001)
-	for i := range want {
-		want[i] = strconv.Itoa(i)
-	}
-	for i := range rounds(6) {
+	w := newWorld(t, racePSS, map[string]string{"host.toml": "output_buffer_size = 50000\n"})
+	for i := range rounds(2) {
 		name := fmt.Sprintf("s%d", i)
 		w.must("new-pssession", "--name", name)
-		r := w.pss("invoke-command", "--name", name, "--script-block", "seq 0 20000; kill -9 $$")
+		r := w.pss("invoke-command", "--name", name, "--script-block", "seq 1 20000; kill -9 $$")
 		require.Equal(t, 243, r.code, r.err)
 		require.Contains(t, r.err, "signal 9")
-		require.Equal(t, want, strings.Split(strings.TrimSpace(r.out), "\n"))
+		require.Equal(t, 20000, requireCounted(t, r.out))
 		w.await(name, "Broken/None/Lost")
 		require.Contains(t, w.session(name).Reason, "signal 9")
 		require.Equal(t, 243, w.pss("receive-pssession", "--computer-name", "localhost", "--name", name).code)
 	}
+	w.must("invoke-command", "--computer-name", "localhost", "--in-disconnected-session", "--session-name", "blocked",
+		"--script-block", `i=0; while :; do echo $((++i)); done`)
+	w.await("blocked", "Disconnected/None/Blocked")
+	f := w.facts()["blocked"]
+	shell := w.shell(f)
+	eventually(t, "the pipe is full", func() bool { return strings.Contains(string(proc(shell, "wchan")), "pipe_write") })
+	kill(t, shell)
+	w.await("blocked", "Broken/None/Lost")
+	r := w.pss("receive-pssession", "--computer-name", "localhost", "--name", "blocked")
+	require.Equal(t, 243, r.code, r.err)
+	requireCounted(t, r.out)
+	require.Greater(t, len(r.out), int(f.info.Pipelines[0].Bytes), "what stood in the pipe")
+}
+
+// requireCounted proves that out is the numbers from 1 on, and returns the last one.
+func requireCounted(t *testing.T, out string) (n int) {
+	for l := range strings.Lines(out) {
+		n++
+		require.Equal(t, strconv.Itoa(n), strings.TrimSuffix(l, "\n"))
+	}
+	return n
 }
 
 // A dead session whose output cannot be served now keeps it until it can be.

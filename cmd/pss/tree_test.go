@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"cmd/pss":                  {"*"},
 	"verbs":                    {"format", "config", "remote/client", "remote/api", "remote/planted"},
 	"format":                   {},
-	"config":                   {"remote/api", "remote/platform"},
+	"config":                   {"remote/api", "remote/platform", "remote/planted"},
 	"remote":                   {},
 	"remote/api":               {},
 	"remote/planted":           {},

