@@ -3,18 +3,23 @@
 package main_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/platform"
 )
 
 // Scenarios 19, 20: the client's computer is gone without a word, because it lost the
@@ -194,7 +199,7 @@ func TestSlowNetwork(t *testing.T) {
 	t.Parallel()
 	lag, stall, size := 250*time.Millisecond, 500*time.Millisecond, 2<<20
 	if long() {
-		lag, stall, size = 500*time.Millisecond, 4*time.Second, 20<<20
+		lag, stall, size = 500*time.Millisecond, 3*time.Second, 3<<20
 	}
 	far, near, n := twoComputers(t, "", "")
 	near.must("invoke-command", "--computer-name", "x", "--in-disconnected-session", "--session-name", "d",
@@ -210,4 +215,73 @@ func TestSlowNetwork(t *testing.T) {
 	require.Equal(t, 6, received.wait(t), received.errs.String())
 	require.Empty(t, received.errs.String())
 	require.True(t, strings.Repeat("z", size) == received.out.String())
+}
+
+// agentOf speaks with a world's agent as a cmdlet does.
+func agentOf(w *world) *client.Client {
+	return &client.Client{
+		Dial:   func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, w.path("agent", "sock")) },
+		Header: http.Header{api.HeaderClientSession: {"one"}},
+	}
+}
+
+// A command that has ended has ended, also when the network is gone before its
+// temporary session is removed; that follows as soon as the computer answers. A session
+// whose making was never acknowledged does not stay either, and one whose cmdlet was
+// gone before it was made is known.
+func TestWhatTheNetworkLeavesHalfDone(t *testing.T) {
+	t.Parallel()
+	far, near, n := twoComputers(t, "", hasty)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	agent := agentOf(near)
+	temporary, lost, kept := uuid.NewString(), uuid.NewString(), uuid.NewString()
+	_, err := agent.Create(ctx, temporary, &api.CreateRequest{ComputerName: "x", Temporary: true, Attach: &api.AttachRequest{}})
+	require.NoError(t, err)
+	n.set(hole)
+	began := time.Now()
+	require.NoError(t, agent.Remove(ctx, temporary, 0, false))
+	require.Less(t, time.Since(began), 10*time.Second)
+	n.set(fair)
+	there := func(id string) bool {
+		for _, f := range far.facts() {
+			if f.info.InstanceID == id {
+				return true
+			}
+		}
+		return false
+	}
+	eventually(t, "the temporary session goes", func() bool { return !there(temporary) })
+
+	silenced := func(up bool, chunk int) verdict {
+		if !up && chunk > 1 {
+			return cutBefore // nothing arrives behind the handshake
+		}
+		return pass
+	}
+	create := func(ctx context.Context, id string) error {
+		name := map[string]string{kept: "n", lost: "lost"}[id]
+		_, err := agent.Create(ctx, id, &api.CreateRequest{ComputerName: "x", Name: name, Attach: &api.AttachRequest{}})
+		return err
+	}
+	n.unreliable(silenced)
+	short, leave := context.WithCancel(ctx)
+	gone := make(chan error, 1)
+	go func() { gone <- create(short, kept) }()
+	eventually(t, "it is made", func() bool { return there(kept) })
+	leave()
+	require.Error(t, <-gone)
+	n.unreliable(nil)
+	eventually(t, "it is known", func() bool { return near.list("")["n"].InstanceID == kept })
+
+	if !long() {
+		return
+	}
+	n.unreliable(silenced)
+	err = create(ctx, lost)
+	require.True(t, api.IsCode(err, api.CodeOutcomeUnknown), "%v", err)
+	require.True(t, there(lost))
+	n.unreliable(nil)
+	eventually(t, "it goes", func() bool { return !there(lost) })
+	require.NotContains(t, near.list("x"), "lost")
 }

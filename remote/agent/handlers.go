@@ -121,9 +121,31 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 	if req.Attach != nil {
 		req.Attach.ID, req.Attach.Agent, req.Attach.From = a.clientID(c), a.id, a.from
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), makeTimeout)
+	// A cmdlet that is gone ends the wait, not the making: the session is known here.
+	made := make(chan answerTo, 1)
+	go func() {
+		s, err := a.create(c, e, &req)
+		made <- answerTo{s, err}
+	}()
+	select {
+	case m := <-made:
+		return m.session, m.err
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// answerTo is how a request about one session ended.
+type answerTo struct {
+	session *api.Session
+	err     error
+}
+
+// create makes the session of an entry.
+func (a *Agent) create(c *clientSession, e *entry, req *api.CreateRequest) (*api.Session, error) {
+	ctx, cancel := context.WithTimeout(a.ctx, makeTimeout)
 	defer cancel()
-	s, err := a.hostFor(c, req.ComputerName).Create(ctx, e.instance, &req)
+	s, err := a.hostFor(c, req.ComputerName).Create(ctx, e.instance, req)
 	switch {
 	case api.IsCode(err, api.CodeOutcomeUnknown):
 		go a.unmake(c, e)
@@ -213,7 +235,13 @@ func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSe
 	if e.attached {
 		epoch = e.epoch
 	}
+	temporary := e.temporary
+	e.leaving = e.leaving || temporary // its cmdlet does not leave it behind
 	a.mu.Unlock()
+	if temporary {
+		a.removeTemporary(r.Context(), c, e)
+		return struct{}{}, nil
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), makeTimeout)
 	defer cancel()
 	err = host.Remove(ctx, e.instance, epoch, r.URL.Query().Get(api.QueryForce) == "true")

@@ -126,8 +126,26 @@ func (e *entry) remembered() *api.Session {
 	return s
 }
 
-// unmake removes a session of which it is not known whether it was made, as soon as
-// its computer answers.
+// removePatience bounds how long a cmdlet that has everything waits for the end of its
+// temporary session.
+const removePatience = 5 * time.Second
+
+// removeTemporary removes a temporary session, later if its computer does not answer:
+// its command has ended, and that this comes to nothing is no failure of it.
+func (a *Agent) removeTemporary(ctx context.Context, c *clientSession, e *entry) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.unmake(c, e)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-time.After(removePatience):
+	}
+}
+
+// unmake removes a session that nobody wants, as soon as its computer answers.
 func (a *Agent) unmake(c *clientSession, e *entry) {
 	for range leaveTries {
 		ctx, cancel := context.WithTimeout(a.ctx, leaveTimeout)
@@ -137,6 +155,9 @@ func (a *Agent) unmake(c *clientSession, e *entry) {
 			break
 		}
 		a.log.Warn("not removed", "session", e.instance, "error", err)
+		if !api.IsCode(err, api.CodeUnreachable) && !api.IsCode(err, api.CodeOutcomeUnknown) {
+			break // it is no longer ours
+		}
 		select {
 		case <-a.ctx.Done():
 			return
