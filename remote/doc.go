@@ -98,4 +98,7 @@
 //     for the host.
 //   - 2026-11: memory and processes of a session are summed by its session host; a
 //     control group, where one is delegated, holds it between two looks.
+//   - 2026-11: an outage is noticed by whoever waits on a connection, not told to it by
+//     the agent's heartbeat: one heartbeat that is lost proves nothing, and a connection
+//     may be dead while another one lives. The waits follow from the host's lease.
 package remote

@@ -7,6 +7,10 @@
 // milliseconds and Transport's set-up is a tenth of that, and an attachment needs
 // the connection itself, for deadlines and for closing one direction.
 //
-// Ids are chosen by the client, so a request may be repeated; one that was sent
-// on a kept connection which turned out to be closed is repeated here.
+// No network is trusted. Every wait has a bound: a connection, an answer, the
+// silence and the stalled write of an attachment, an outage as a whole. Ids are
+// chosen by the client and epochs tell an old request from a new one, so a request
+// whose answer was lost is made again (retry.go), and a delivery goes on behind the
+// last record that it has (attach.go, outage.go). A request that cannot be answered
+// any more is an outcome that is not known, never a failure.
 package client
