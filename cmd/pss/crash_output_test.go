@@ -287,6 +287,31 @@ func TestLostClientIsNoEndOfFile(t *testing.T) {
 	require.NoFileExists(t, w.path("whole"))
 }
 
+// Once a client goes on with an input whose sender was lost, nobody is told any more
+// that it is interrupted.
+func TestInputThatGoesOnIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, racePSS, nil)
+	w.must("new-pssession", "--name", "s", "--output", "id")
+	f := w.facts()["s"]
+	sh := sessionHost(f, f.info.Attached.Client)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req := &api.StreamRequest{Stream: uuid.NewString(), Epoch: f.info.Epoch, Pipeline: uuid.NewString(),
+		Start: &api.Command{Script: "cat > /dev/null", Input: api.InputModeStream}}
+	state := func() api.InputState { return w.facts()["s"].info.Pipelines[0].InputState }
+	for range 2 {
+		s, err := sh.Stream(ctx, f.info.InstanceID, req)
+		require.NoError(t, err)
+		rec, err := api.NewFrameReader(s.Reader).Next()
+		require.NoError(t, err)
+		require.Equal(t, api.KindHello, rec.Kind)
+		require.Equal(t, api.InputOpen, state())
+		s.Close()
+		eventually(t, "the loss is noticed", func() bool { return state() == api.InputInterrupted })
+	}
+}
+
 // A host takes requests with its own token only.
 func TestWrongTokenIsRefused(t *testing.T) {
 	t.Parallel()

@@ -294,6 +294,7 @@ func (st *stream) feedLocked(p *pipeline) {
 	p.feed.Store(st)
 	if p.facts.InputState == api.InputInterrupted {
 		p.facts.InputState = api.InputOpen
+		p.s.noteLocked()
 	}
 	p.input.onWindow(func() {
 		if feed := p.feed.Load(); feed != nil {
