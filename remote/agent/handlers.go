@@ -1,17 +1,12 @@
 package agent
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"pss/remote/api"
 	"pss/remote/client"
 	"pss/remote/planted"
@@ -104,112 +99,6 @@ func (a *Agent) handleGet(_ http.ResponseWriter, r *http.Request, c *clientSessi
 		return nil, err
 	}
 	return a.shown(c, e, s), nil
-}
-
-func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
-	var req api.CreateRequest
-	if err := client.ReadBody(w, r, &req); err != nil {
-		return nil, err
-	}
-	id, err := uuid.Parse(r.PathValue("session"))
-	if err != nil {
-		return nil, api.Errorf(api.CodeInvalidArgument, "%q is no GUID", r.PathValue("session"))
-	}
-	p, _ := r.Context().Value(peerKey{}).(*peer)
-	e := a.enlist(c, id.String(), p, &req)
-	planted.Point("agent-recorded")
-	if req.Attach != nil {
-		req.Attach.ID, req.Attach.Agent, req.Attach.From = a.clientID(c), a.id, a.from
-	}
-	// A cmdlet that is gone ends the wait, not the making: the session is known here.
-	made := make(chan answerTo, 1)
-	go func() {
-		s, err := a.create(c, e, &req)
-		made <- answerTo{s, err}
-	}()
-	select {
-	case m := <-made:
-		return m.session, m.err
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-}
-
-// answerTo is how a request about one session ended.
-type answerTo struct {
-	session *api.Session
-	err     error
-}
-
-// create makes the session of an entry.
-func (a *Agent) create(c *clientSession, e *entry, req *api.CreateRequest) (*api.Session, error) {
-	ctx, cancel := context.WithTimeout(a.ctx, makeTimeout)
-	defer cancel()
-	s, err := a.hostFor(c, req.ComputerName).Create(ctx, e.instance, req)
-	switch {
-	case api.IsCode(err, api.CodeOutcomeUnknown):
-		go a.unmake(c, e)
-		return nil, err
-	case err != nil:
-		a.forget(c, e)
-		return nil, err
-	}
-	planted.Point("agent-made")
-	if s.Existed {
-		a.forget(c, e)
-		return a.adopt(c, req.ComputerName, s), nil
-	}
-	if req.Temporary {
-		a.watchOwner(c, e)
-	}
-	return a.shown(c, e, s), nil
-}
-
-// enlist notes the session that is about to be made, and gives it a name if it has
-// none: known on disk before it exists, so that no crash leaves a session that we made
-// and do not know.
-func (a *Agent) enlist(c *clientSession, id string, p *peer, req *api.CreateRequest) *entry {
-	defer a.turns.take(&req.Turn)()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	e := c.entries[id]
-	if e != nil {
-		if req.Name == "" {
-			req.Name = e.name
-		}
-		return e
-	}
-	e = c.newEntry(id, req.ComputerName)
-	e.temporary, e.mine, e.making = req.Temporary, !req.Temporary, true
-	e.owner, e.ownerFrom = p.PID, p.start
-	switch {
-	case req.Temporary:
-		req.Name = "Temporary-" + e.instance[:8]
-	case req.Name == "":
-		c.nextName++
-		req.Name = fmt.Sprintf("Session%d", c.nextName)
-	}
-	if !req.Temporary {
-		c.number(e)
-	}
-	e.name = req.Name
-	planted.Point("agent-create")
-	a.record(change{Client: c.key, Entry: e.saved(), NextName: c.nextName})
-	return e
-}
-
-// adopt makes a session that the host had already one of this client session's own.
-func (a *Agent) adopt(c *clientSession, computer string, s *api.Session) *api.Session {
-	a.mu.Lock()
-	e := c.entries[s.Runspace.InstanceID]
-	if e == nil {
-		e = c.newEntry(s.Runspace.InstanceID, computer)
-	}
-	c.number(e)
-	e.mine = true
-	a.record(change{Client: c.key, Entry: e.saved()})
-	a.mu.Unlock()
-	return a.shown(c, e, s)
 }
 
 // forget drops an entry whose session is gone or was never made.
@@ -338,79 +227,6 @@ func (a *Agent) handleDetach(w http.ResponseWriter, r *http.Request, c *clientSe
 	}
 	planted.Point("agent-detached")
 	return a.shown(c, e, s), nil
-}
-
-// handleStream passes an attachment's connection on, with the epoch that we
-// hold. A session that an outage detached, and that nobody holds, is attached
-// again first.
-func (a *Agent) handleStream(w http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
-	var req api.StreamRequest
-	if err := client.ReadBody(w, r, &req); err != nil {
-		return nil, err
-	}
-	e, host, err := a.target(r, c)
-	if err != nil {
-		return nil, err
-	}
-	if err := client.RequireUpgrade(r); err != nil {
-		return nil, err
-	}
-	a.stay(e)
-	r.URL.Path = api.SessionPath(e.instance, "/stream")
-	w.Header().Set(api.HeaderComputer, e.computer)
-	w.Header().Set(api.HeaderSession, e.instance)
-	for again := false; ; again = true {
-		a.mu.Lock()
-		req.Epoch = e.epoch
-		a.mu.Unlock()
-		body, err := json.Marshal(&req)
-		if err != nil {
-			return nil, err
-		}
-		err = host.ForwardBody(w, r, nil, body)
-		if again || !isDetached(err) {
-			return nil, err
-		}
-		if ok, rerr := a.reattach(r.Context(), c, e, host); !ok {
-			return nil, cmp.Or(rerr, err)
-		}
-	}
-}
-
-func isDetached(err error) bool {
-	var e *api.Error
-	return errors.As(err, &e) && (e.Code == api.CodeInvalidState || e.Code == api.CodeStaleEpoch)
-}
-
-// reattach takes a session up again that we lost by an outage: only while the
-// epoch that we had is still the newest one. An error says that this is not known.
-func (a *Agent) reattach(ctx context.Context, c *clientSession, e *entry, host *client.Client) (bool, error) {
-	for range 3 {
-		s, err := host.Session(ctx, e.instance)
-		if err != nil {
-			return false, err
-		}
-		a.mu.Lock()
-		epoch := e.epoch
-		a.mu.Unlock()
-		if s.State == api.StateOpened && s.Runspace.Attached.Epoch != epoch {
-			// Ours all the same: a killed agent's attachment, or one whose answer was lost.
-			a.shown(c, e, s)
-			return true, nil
-		}
-		if s.State != api.StateDisconnected || s.Runspace.Attached != nil || s.Runspace.Detached != api.DetachedByOutage && !planted.On("reattach-after-disconnect") || s.Runspace.Epoch != epoch {
-			return false, nil
-		}
-		if s, err = a.attach(ctx, c, e, host, &api.AttachRequest{IfEpoch: epoch}); err == nil {
-			a.shown(c, e, s)
-			return true, nil
-		}
-		if !api.IsCode(err, api.CodeStaleEpoch) && !api.IsCode(err, api.CodeBusy) {
-			return false, err
-		}
-		// Somebody was faster: another client, or our own request. The session says who.
-	}
-	return false, nil
 }
 
 // handleForward passes everything else on as it is.

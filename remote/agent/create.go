@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/planted"
+)
+
+func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
+	var req api.CreateRequest
+	if err := client.ReadBody(w, r, &req); err != nil {
+		return nil, err
+	}
+	id, err := uuid.Parse(r.PathValue("session"))
+	if err != nil {
+		return nil, api.Errorf(api.CodeInvalidArgument, "%q is no GUID", r.PathValue("session"))
+	}
+	p, _ := r.Context().Value(peerKey{}).(*peer)
+	e := a.enlist(c, id.String(), p, &req)
+	planted.Point("agent-recorded")
+	if req.Attach != nil {
+		req.Attach.ID, req.Attach.Agent, req.Attach.From = a.clientID(c), a.id, a.from
+	}
+	// A cmdlet that is gone ends the wait, not the making: the session is known here.
+	made := make(chan answerTo, 1)
+	go func() {
+		s, err := a.create(c, e, &req)
+		made <- answerTo{s, err}
+	}()
+	select {
+	case m := <-made:
+		return m.session, m.err
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// answerTo is how a request about one session ended.
+type answerTo struct {
+	session *api.Session
+	err     error
+}
+
+// create makes the session of an entry.
+func (a *Agent) create(c *clientSession, e *entry, req *api.CreateRequest) (*api.Session, error) {
+	ctx, cancel := context.WithTimeout(a.ctx, makeTimeout)
+	defer cancel()
+	s, err := a.hostFor(c, req.ComputerName).Create(ctx, e.instance, req)
+	switch {
+	case api.IsCode(err, api.CodeOutcomeUnknown):
+		go a.unmake(c, e)
+		return nil, err
+	case err != nil:
+		a.forget(c, e)
+		return nil, err
+	}
+	planted.Point("agent-made")
+	if s.Existed {
+		a.forget(c, e)
+		return a.adopt(c, req.ComputerName, s), nil
+	}
+	if req.Temporary {
+		a.watchOwner(c, e)
+	}
+	return a.shown(c, e, s), nil
+}
+
+// enlist notes the session that is about to be made, and gives it a name if it has
+// none: known on disk before it exists, so that no crash leaves a session that we made
+// and do not know.
+func (a *Agent) enlist(c *clientSession, id string, p *peer, req *api.CreateRequest) *entry {
+	defer a.turns.take(&req.Turn)()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := c.entries[id]
+	if e != nil {
+		if req.Name == "" {
+			req.Name = e.name
+		}
+		return e
+	}
+	e = c.newEntry(id, req.ComputerName)
+	e.temporary, e.mine, e.making = req.Temporary, !req.Temporary, true
+	e.owner, e.ownerFrom = p.PID, p.start
+	switch {
+	case req.Temporary:
+		req.Name = "Temporary-" + e.instance[:8]
+	case req.Name == "":
+		c.nextName++
+		req.Name = fmt.Sprintf("Session%d", c.nextName)
+	}
+	if !req.Temporary {
+		c.number(e)
+	}
+	e.name = req.Name
+	planted.Point("agent-create")
+	a.record(change{Client: c.key, Entry: e.saved(), NextName: c.nextName})
+	return e
+}
+
+// adopt makes a session that the host had already one of this client session's own.
+func (a *Agent) adopt(c *clientSession, computer string, s *api.Session) *api.Session {
+	a.mu.Lock()
+	e := c.entries[s.Runspace.InstanceID]
+	if e == nil {
+		e = c.newEntry(s.Runspace.InstanceID, computer)
+	}
+	c.number(e)
+	e.mine = true
+	a.record(change{Client: c.key, Entry: e.saved()})
+	a.mu.Unlock()
+	return a.shown(c, e, s)
+}
