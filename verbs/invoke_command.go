@@ -251,6 +251,7 @@ func invokeOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Se
 	drive.Signals = passInterrupts(ctx, interrupts, drive, true, cancel)
 	err := d.run(ctx, drive)
 	if context.Cause(ctx) == errDetached {
+		rt.behindKey()
 		if err := d.Flush(); err != nil {
 			return err
 		}

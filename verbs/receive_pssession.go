@@ -149,6 +149,7 @@ func receiveOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.S
 	case cause == errDetached && o.req.Peek:
 		return firstError(d.Flush(), leftCode)
 	case cause == errDetached:
+		rt.behindKey()
 		if err := d.Flush(); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -163,6 +164,13 @@ func (rt *Runtime) stdinData() io.Reader {
 		return nil
 	}
 	return rt.Stdin
+}
+
+// behindKey begins a new line where the terminal has just shown ^C.
+func (rt *Runtime) behindKey() {
+	if f, ok := rt.Stderr.(*os.File); ok && rt.stdinTerminal() && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprintln(f)
+	}
 }
 
 // interrupts returns Ctrl-C as a channel; stop gives it its usual meaning back.
