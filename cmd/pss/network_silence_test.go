@@ -40,6 +40,12 @@ func TestScenario19ClientOutOfReach(t *testing.T) {
 			near.must("invoke-command", "--name", "idle", "--script-block", "v=kept")
 			r := near.start("invoke-command", "--session", "1", "--script-block", numbered(far.home, 1, 4, "sleep 0.05"))
 			eventually(t, "output", func() bool { return strings.Contains(r.out.String(), "o 5 ") })
+			// Only the agent's own heartbeat, which suits the lease, keeps it.
+			first := far.facts()["s"].info
+			eventually(t, "the lease has passed", func() bool {
+				require.Equal(t, first.Attached, far.facts()["s"].info.Attached)
+				return time.Since(first.Attached.Since) > lease+lease/2
+			})
 			other := far.as("two")
 			began, agent := time.Now(), near.agent()
 			if stopped {

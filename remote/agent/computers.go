@@ -14,6 +14,7 @@ import (
 	"pss/config"
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -264,7 +265,7 @@ func (k *computer) beat() {
 		if err != nil {
 			k.a.log.Debug("heartbeat failed", "computer", k.name, "error", err)
 			k.closeIdle()
-		} else if third := time.Duration(reply.LeaseMs) * time.Millisecond / 3; third > 0 {
+		} else if third := time.Duration(reply.LeaseMs) * time.Millisecond / 3; third > 0 && !planted.On("heartbeat-ignores-lease") {
 			pace = min(longest, third)
 		}
 		select {
