@@ -125,6 +125,14 @@ func (s *Session) removeStream(st *stream) {
 	defer s.mu.Unlock()
 	delete(s.streams, st)
 	s.idleSince = time.Now()
+	s.leaveLocked(st)
+	if s.dirty {
+		s.noteLocked()
+	}
+}
+
+// leaveLocked gives up what st delivers and feeds.
+func (s *Session) leaveLocked(st *stream) {
 	for _, p := range s.pipelines {
 		if p.taker == st {
 			p.taker = nil
@@ -135,12 +143,9 @@ func (s *Session) removeStream(st *stream) {
 			}
 			if p.input.open() && !(st.req.KeepInput && st.said()) && !planted.On("interrupted-input-unseen") {
 				p.facts.InputState = api.InputInterrupted
-				s.noteLocked()
+				s.dirty = true
 			}
 		}
-	}
-	if s.dirty {
-		s.noteLocked()
 	}
 }
 
@@ -154,10 +159,14 @@ func (st *stream) said() bool {
 	}
 }
 
-// endStreamsLocked ends the connections of the attachment with the reason.
+// endStreamsLocked ends the connections of the attachment with the reason. A client
+// that does not read may hold up its own for a moment, but not the next client.
 func (s *Session) endStreamsLocked(reason *api.Error) {
 	for st := range s.streams {
 		if !st.req.Peek {
+			if !planted.On("stuck-client-keeps") {
+				s.leaveLocked(st)
+			}
 			st.end(reason)
 		}
 	}
