@@ -26,7 +26,10 @@ func (s *story) check() {
 	}
 	all := s.listed()
 	s.free(all)
-	for id := range all {
+	for id, l := range all {
+		if l.InputState == string(api.InputInterrupted) {
+			s.stop(witness, id)
+		}
 		s.receive(witness, id)
 	}
 	all = s.listed()
@@ -204,6 +207,10 @@ func (s *story) judge(o *order, p *received) {
 		return
 	}
 	_, out, _ := strings.Cut(p.out.String(), "\n")
+	if o.input != "" {
+		s.judgeInput(o, p, out)
+		return
+	}
 	if p.end == nil || p.end.Outcome == api.OutcomeLost {
 		requirePrefix(s.t, o.k, withoutEnd(out), p.errs.String())
 		return
@@ -320,7 +327,7 @@ func (s *story) descriptors() {
 }
 
 // remaining are the files that stay when the daemons have ended.
-var remaining = regexp.MustCompile(`^((config|host)\.toml|(agent|host)/(lock|log|id)|agent/table\.ndjson|host/(cert\.pem|token|audit\.ndjson)|cmdlet\.\d+\.(out|err)|k\d+/(runs|stop|count\.\d+))$`)
+var remaining = regexp.MustCompile(`^((config|host)\.toml|(agent|host)/(lock|log|id)|agent/table\.ndjson|host/(cert\.pem|token|audit\.ndjson)|cmdlet\.\d+\.(out|err)|k\d+/(runs|stop|input|count\.\d+))$`)
 
 // nothingLeft waits until the daemons have ended by themselves: then there is no
 // process and no file any more that the story did not find.

@@ -26,8 +26,9 @@ const hung = 25 * time.Second
 
 // order is a command that was given to a session.
 type order struct {
-	k    int
-	told bool // its cmdlet reported the command's own end
+	k     int
+	told  bool   // its cmdlet reported that it was started, or its own end
+	input string // of one that only keeps its standard input
 }
 
 func (o *order) code() int { return 10 + o.k }
@@ -66,7 +67,9 @@ func (s *story) tell() {
 	for range 11 {
 		s.command(id, 5)
 	}
+	s.feed(id)
 	s.temporary()
+	s.leaveNew()
 	s.ending[id] = false
 	if s.run(two, "remove-pssession", "--computer-name", "localhost", "--instance-id", id).code == 0 {
 		s.ending[id] = true
@@ -93,6 +96,12 @@ type cmdlet struct {
 
 func (s *story) start(who string, args ...string) *cmdlet {
 	s.t.Helper()
+	return s.startFed("", who, args...)
+}
+
+// startFed starts a cmdlet with standard input, if there is any.
+func (s *story) startFed(input, who string, args ...string) *cmdlet {
+	s.t.Helper()
 	s.cmdlets++
 	c := &cmdlet{s: s, base: s.w.path(fmt.Sprintf("cmdlet.%d.", s.cmdlets)), acked: s.acked(), done: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(context.Background(), hung)
@@ -102,6 +111,9 @@ func (s *story) start(who string, args ...string) *cmdlet {
 	errs, err := os.Create(c.base + "err")
 	require.NoError(s.t, err)
 	c.cmd.Stdout, c.cmd.Stderr = out, errs
+	if input != "" {
+		c.cmd.Stdin = strings.NewReader(input)
+	}
 	require.NoError(s.t, c.cmd.Start())
 	go func() {
 		_ = c.cmd.Wait() // its code is read from ProcessState
@@ -124,6 +136,19 @@ func (s *story) acked() map[string]map[uint32]uint64 {
 		all[f.info.InstanceID] = map[uint32]uint64{}
 		for _, p := range f.info.Pipelines {
 			all[f.info.InstanceID][p.Number] = p.Acked
+		}
+	}
+	return all
+}
+
+// ended reads the last records of all commands that have ended.
+func (s *story) ended(id string) map[uint32]uint64 {
+	all := map[uint32]uint64{}
+	for _, f := range s.w.facts() {
+		for _, p := range f.info.Pipelines {
+			if f.info.InstanceID == id && !p.Running() {
+				all[p.Number] = p.LastSeq
+			}
 		}
 	}
 	return all
@@ -269,7 +294,12 @@ func (s *story) receive(who, id string) {
 	var d *delivery
 	for range 12 {
 		c := s.start(who, "receive-pssession", "--computer-name", "localhost", "--instance-id", id, "--output", "ndjson")
-		if d = c.finish("receive", id, false); d.whole() || d.gone() {
+		if d = c.finish("receive", id, false); d.whole() {
+			// It goes on until nothing runs any more.
+			require.Equal(s.t, s.ended(id), s.acked()[id], "what was received is not all")
+			return
+		}
+		if d.gone() {
 			return
 		}
 		if d.code == 242 { // still another client's: an earlier disconnect did not come through

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 )
 
 // InputWindow is how far standard input may run ahead of the command in bytes:
@@ -96,6 +97,7 @@ func (in *inputSource) sendLocked(rec *api.Record, sent uint64) {
 	send := in.send
 	in.sent = sent
 	in.mu.Unlock()
+	planted.Point("client-input")
 	err := send(rec)
 	in.mu.Lock()
 	if err != nil && in.sent == sent {

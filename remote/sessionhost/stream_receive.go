@@ -109,6 +109,7 @@ func (st *stream) takeInput(rec *api.Record) error {
 	if p == nil {
 		return nil // the command has ended
 	}
+	planted.Point("session-input")
 	if rec.Kind == api.KindInput {
 		err := p.input.put(rec.Seq, rec.Data)
 		if err == nil && st.req.InputOnly {
@@ -119,6 +120,7 @@ func (st *stream) takeInput(rec *api.Record) error {
 	if err := p.input.end(rec.Seq); err != nil {
 		return err
 	}
+	planted.Point("session-input-end")
 	st.s.mu.Lock()
 	if p.facts.Running() {
 		p.facts.InputState = api.InputClosed
