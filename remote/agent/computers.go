@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -53,7 +54,9 @@ func (a *Agent) computerLocked(name string) *computer {
 		}
 	}
 	c.local = key == "localhost" && !found
-	c.dial = client.DialTLS(c.endpoint)
+	if c.dial = client.DialTLS(c.endpoint); c.local {
+		c.dial = again(c.dial)
+	}
 	a.computers[key] = c
 	return c
 }
@@ -155,40 +158,67 @@ func (k *computer) endpoint(ctx context.Context) (client.Endpoint, error) {
 		}
 		return at, nil
 	}
-	paths := k.a.paths
-	if held, err := platform.LockHeld(paths.HostLock()); err == nil && !held {
-		if _, err := client.StartRole(ctx, paths.HostLog(), "host", "--embedded"); err != nil {
-			if held, lerr := platform.LockHeld(paths.HostLock()); lerr != nil || !held {
-				return client.Endpoint{}, err
-			}
-			// Somebody else's start was faster; its info file follows.
-		}
-	}
-	info, err := waitInfo(ctx, paths)
+	info, err := k.a.ownHost(ctx)
 	if err != nil {
 		return client.Endpoint{}, err
 	}
 	return client.Endpoint{Address: net.JoinHostPort(loopback(info.Address), strconv.Itoa(info.Port)), Fingerprint: info.Fingerprint}, nil
 }
 
-// waitInfo reads where the running host listens; a host that starts just now
-// tells in a moment.
-func waitInfo(ctx context.Context, paths config.Paths) (config.HostInfo, error) {
-	for {
-		var info config.HostInfo
-		err := config.ReadJSON(paths.HostInfo(), &info)
-		if err == nil {
-			// A killed host's file may still lie there while the next one starts.
-			st, serr := platform.StatProcess(info.Pid)
-			if !errors.Is(serr, os.ErrNotExist) && st.State != 'Z' {
-				return info, nil
+// ownHost tells where the user's own host listens, and starts it if it does not run.
+// One that is ending holds its lock until it has ended: it is not waited for longer.
+func (a *Agent) ownHost(ctx context.Context) (config.HostInfo, error) {
+	for failed := false; ; {
+		if held, err := platform.LockHeld(a.paths.HostLock()); err == nil && !held {
+			if _, err := client.StartRole(ctx, a.paths.HostLog(), "host", "--embedded"); err != nil {
+				if held, lerr := platform.LockHeld(a.paths.HostLock()); failed && (lerr != nil || !held) {
+					return config.HostInfo{}, err
+				}
+				failed = true // once it is no reason: another host may have stood in the way, and be gone
+				continue
 			}
-			err = fmt.Errorf("process %d, which it names, has ended", info.Pid)
+		}
+		info, err := readInfo(a.paths)
+		if err == nil {
+			return info, nil
 		}
 		select {
 		case <-ctx.Done():
 			return info, fmt.Errorf("the host does not say where it listens: %w", err)
 		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// readInfo reads where the running host listens; one that starts just now tells in a
+// moment.
+func readInfo(paths config.Paths) (info config.HostInfo, err error) {
+	if err := config.ReadJSON(paths.HostInfo(), &info); err != nil {
+		return info, err
+	}
+	// A killed host's file may still lie there while the next one starts.
+	if st, err := platform.StatProcess(info.Pid); errors.Is(err, os.ErrNotExist) || st.State == 'Z' {
+		return info, fmt.Errorf("process %d, which it names, has ended", info.Pid)
+	}
+	return info, nil
+}
+
+// again dials again while the user's own host is between two lives: one that ends
+// listens no more while its file is still there, and one that was alive when we looked
+// may have been killed since.
+func again(dial client.Dialer) client.Dialer {
+	return func(ctx context.Context) (net.Conn, error) {
+		for {
+			c, err := dial(ctx)
+			var op *net.OpError
+			if broke := errors.As(err, &op) && !op.Timeout() || errors.Is(err, io.EOF); !broke {
+				return c, err
+			}
+			select {
+			case <-ctx.Done():
+				return nil, err
+			case <-time.After(5 * time.Millisecond):
+			}
 		}
 	}
 }
