@@ -255,7 +255,7 @@ func (k *sink) Write(kind api.Kind, data []byte) error {
 	e := diskError(err)
 	k.p.s.mu.Lock()
 	defer k.p.s.mu.Unlock()
-	if k.p.full == nil {
+	if k.p.full == nil && k.p.facts.Running() { // one that was lost meanwhile has its end
 		k.p.full = api.AsError(e)
 	}
 	return err
