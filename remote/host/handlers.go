@@ -107,6 +107,9 @@ func (h *Host) handleList(_ http.ResponseWriter, r *http.Request) (any, error) {
 func (h *Host) view(info *api.RunspaceInfo, asker api.ClientID) *api.Session {
 	s := &api.Session{Runspace: *info, CommandState: api.CommandStateOf(info)}
 	s.State, s.Availability = api.View(info, asker, true)
+	if planted.On("running-shown-available") && s.State == api.StateOpened {
+		s.Availability = api.AvailabilityAvailable
+	}
 	if info.Attached != nil {
 		s.LastSeen = h.leases.lastSeen(info.Attached.Agent)
 	}
