@@ -54,7 +54,7 @@ type machine struct {
 // takes it, in order, once.
 func TestTwoClients(t *testing.T) {
 	t.Parallel()
-	ofRapid(t, "checks", strconv.Itoa(rounds(8)))
+	ofRapid(t, "checks", strconv.Itoa(rounds(4)))
 	ofRapid(t, "steps", "60")
 	if os.Getenv("PSS_TEST_FAULT") != "" {
 		ofRapid(t, "nofailfile", "true")

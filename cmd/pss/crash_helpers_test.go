@@ -99,6 +99,10 @@ func rounds(n int) int {
 	return n
 }
 
+// slow reports whether the slow tier runs: with PSS_TEST_ROUNDS above 1, or
+// PSS_TEST_LONG.
+func slow() bool { return rounds(1) > 1 || long() }
+
 // random returns a generator whose seed is printed; PSS_TEST_SEED sets it.
 func random(t *testing.T) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())

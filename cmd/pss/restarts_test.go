@@ -33,6 +33,9 @@ func restarts() int {
 // and by another client, commands and deliveries go on by themselves, and in the end
 // nothing is lost and nothing has come twice.
 func TestRestartsUnderLoad(t *testing.T) {
+	if !slow() {
+		t.Skip("one of the slow suites: PSS_TEST_ROUNDS is not set")
+	}
 	t.Parallel()
 	rng := random(t)
 	began := time.Now()

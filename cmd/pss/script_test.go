@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		flag.Parse()
 		// Scripts mostly wait: more of them than processors may run at once.
 		if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-			_ = f.Value.Set("4")
+			_ = f.Value.Set("8")
 		}
 	}
 	testscript.Main(m, map[string]func(){"pss": func() {
