@@ -126,7 +126,7 @@ func (c *crowd) snapshots() (both [2]listing) {
 	c.t.Helper()
 	for i, p := range []byAgent{c.one, c.far} {
 		ask := func() (string, int) {
-			return byCmdlet{p.party}.run(nil, "get-pssession", "--computer-name", p.computer, "--output", "json")
+			return byCmdlet(p).run(nil, "get-pssession", "--computer-name", p.computer, "--output", "json")
 		}
 		out, code := ask()
 		if p == c.far { // it cannot start the host: ours does
