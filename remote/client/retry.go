@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"pss/remote/api"
-	"pss/remote/planted"
 )
 
 // lostError is a connection that broke, or stayed silent, between a request and
@@ -89,7 +88,7 @@ func (c *Client) repeat(ctx context.Context, r Request) error {
 		default:
 			return err
 		}
-		if ctx.Err() != nil || planted.On("lost-answer-final") || !repeatable(r.Method, r.Path) || time.Since(began) >= c.Retry {
+		if ctx.Err() != nil || !repeatable(r.Method, r.Path) || time.Since(began) >= c.Retry {
 			return err
 		}
 		lost = true
