@@ -12,7 +12,7 @@ type ClientID struct {
 // Attachment is the one client that holds a session.
 type Attachment struct {
 	Client ClientID
-	Agent  string    // whose heartbeat keeps the lease
+	Agent  string    `json:",omitempty"` // whose heartbeat keeps the lease
 	Epoch  uint64    // made new by each attach
 	Since  time.Time // wall clock
 	From   string    `json:",omitempty"` // computer or address, for people
@@ -32,7 +32,7 @@ type RunspaceInfo struct {
 	Life                Life
 	Reason              string `json:",omitempty"` // of Broken and Closed
 	Pid                 int    // of the session host
-	BootID              string
+	BootID              string `json:",omitempty"`
 	Created             time.Time
 	Epoch               uint64      // the newest that was given out
 	Attached            *Attachment `json:",omitempty"`
@@ -50,7 +50,7 @@ type RunspaceInfo struct {
 	MaxProcesses            int        `json:",omitempty"`
 	OnFinish                string     `json:",omitempty"` // of commands that bring none of their own
 	Pipelines               []Pipeline `json:",omitempty"` // running, unread and the newest one
-	Changed                 time.Time  // when this was written
+	Changed                 time.Time  `json:",omitzero"`  // when this was written
 	NextFields                         // what a later version adds: none, but in the tests' own build
 }
 
@@ -71,9 +71,16 @@ func (r *RunspaceInfo) Running() *Pipeline {
 }
 
 // Brief returns the facts as a listing shows them: of the pipelines only those
-// that run, that are unread, and the newest one.
+// that run, that are unread, and the newest one, and nothing that only processes of
+// its computer want to know. There may be thousands in one listing.
 func (r *RunspaceInfo) Brief() *RunspaceInfo {
 	b := *r
+	b.BootID, b.Changed = "", time.Time{}
+	if b.Attached != nil {
+		a := *b.Attached
+		a.Agent = ""
+		b.Attached = &a
+	}
 	b.Pipelines = make([]Pipeline, 0, 1)
 	for i := range r.Pipelines {
 		if p := &r.Pipelines[i]; p.Running() || p.Unread() || i == len(r.Pipelines)-1 {

@@ -68,7 +68,7 @@ func (h *Host) named(name string, asker api.ClientID) *api.Session {
 	for _, e := range h.dir.all() {
 		info, err := e.facts()
 		if err == nil && strings.EqualFold(info.Name, name) && (found == nil || info.Created.Before(found.Runspace.Created)) {
-			found = h.view(info.Brief(), asker)
+			found = h.brief(info, asker)
 		}
 	}
 	return found

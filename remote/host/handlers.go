@@ -98,7 +98,7 @@ func (h *Host) handleList(_ http.ResponseWriter, r *http.Request) (any, error) {
 			list.Errors = append(list.Errors, api.AsError(err))
 			continue
 		}
-		list.Sessions = append(list.Sessions, *h.view(info.Brief(), asker))
+		list.Sessions = append(list.Sessions, *h.brief(info, asker))
 	}
 	slices.SortFunc(list.Sessions, func(a, b api.Session) int { return a.Runspace.Created.Compare(b.Runspace.Created) })
 	return list, nil
@@ -113,6 +113,13 @@ func (h *Host) view(info *api.RunspaceInfo, asker api.ClientID) *api.Session {
 	if info.Attached != nil {
 		s.LastSeen = h.leases.lastSeen(info.Attached.Agent)
 	}
+	return s
+}
+
+// brief is view as a listing shows it.
+func (h *Host) brief(info *api.RunspaceInfo, asker api.ClientID) *api.Session {
+	s := h.view(info, asker)
+	s.Runspace = *info.Brief()
 	return s
 }
 
