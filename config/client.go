@@ -7,6 +7,7 @@ type Client struct {
 	Defaults  Defaults            `toml:"defaults"`
 	Agent     Agent               `toml:"agent"`
 	Computers map[string]Computer `toml:"computers"`
+	Groups    map[string][]string `toml:"groups"` // what -ComputerName @NAME means
 }
 
 // Defaults of the cmdlets.

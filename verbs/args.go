@@ -27,6 +27,13 @@ type Parameter struct {
 	Flag    string // spelling of the flag where KebabOf(Name) is not the right one
 	Common  bool   // of every command: loses a tie of prefixes against one of the command's own
 	Block   bool   // a script: a value that starts with { runs to the matching }
+	Objects bool   // JSON or a table is one value: its commas separate nothing
+}
+
+// whole reports whether text is one value of the list p.
+func (p *Parameter) whole(text string) bool {
+	text = strings.TrimSpace(text)
+	return p.Objects && (strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{") && !isBracedGUID(text) || strings.Contains(text, "\n"))
 }
 
 // FlagName returns the spelling of the parameter as a flag: "computer-name".
@@ -136,7 +143,7 @@ func (r *argReader) parameter(word string) error {
 		}
 		return r.bind(p, typed, value)
 	case KindList:
-		values, err := r.listValue(typed, value, sep)
+		values, err := r.listValue(p, typed, value, sep)
 		if err != nil || r.out.HelpWanted {
 			return err
 		}
@@ -212,13 +219,16 @@ func (r *argReader) value(p *Parameter, typed, value, sep string) (string, error
 
 // listValue returns the values of a KindList parameter. The list goes on over
 // the next words as long as a comma joins them.
-func (r *argReader) listValue(typed, value, sep string) ([]string, error) {
+func (r *argReader) listValue(p *Parameter, typed, value, sep string) ([]string, error) {
 	if sep == "" || sep == ":" && value == "" {
 		if err := r.needWord(typed); err != nil || r.out.HelpWanted {
 			return nil, err
 		}
 		value = r.words[r.next]
 		r.next++
+	}
+	if p.whole(value) {
+		return []string{value}, nil
 	}
 	return r.list(typed, value)
 }

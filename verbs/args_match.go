@@ -77,41 +77,6 @@ func endsWithComma(text string) bool {
 	return strings.HasSuffix(text, ",") && !strings.HasSuffix(text, `\,`)
 }
 
-// BindPositional gives the positional words to the named parameters, one after
-// the other, and returns n without them; a list takes every word that a comma
-// joins. Parameters that are already bound are skipped. A word too many is
-// PositionalParameterNotFound.
-func BindPositional(cmd string, params []Parameter, n Normalized, names ...string) (Normalized, error) {
-	r := argReader{cmd: cmd, params: params, words: n.Positional, bound: make([]bool, len(params)), out: n}
-	r.out.Args, r.out.Positional = slices.Clone(n.Args), nil
-	for i := range params {
-		prefix := "--" + params[i].FlagName() + "="
-		r.bound[i] = slices.ContainsFunc(n.Args, func(arg string) bool { return strings.HasPrefix(arg, prefix) })
-	}
-	for _, name := range names {
-		i := slices.IndexFunc(params, func(p Parameter) bool { return p.Name == name })
-		if i < 0 || r.bound[i] || r.next == len(r.words) {
-			continue
-		}
-		values := r.words[r.next : r.next+1]
-		r.next++
-		if params[i].Kind == KindList {
-			var err error
-			if values, err = r.list("-"+name, values[0]); err != nil {
-				return Normalized{}, err
-			}
-		}
-		if err := r.bind(&params[i], "-"+name, values...); err != nil {
-			return Normalized{}, err
-		}
-	}
-	if r.next < len(r.words) {
-		return Normalized{}, usage("PositionalParameterNotFound", "no parameter takes the word %q", r.words[r.next]).
-			Hint("name its parameter; pss help %s", cmd)
-	}
-	return r.out, nil
-}
-
 // foldName makes the spellings of a parameter equal: -ComputerName,
 // --computer-name and -computer_name.
 func foldName(name string) string {

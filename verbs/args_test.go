@@ -178,32 +178,6 @@ func TestNormalizeOwnHelpParameter(t *testing.T) {
 	assert.Equal(t, Normalized{Args: []string{"--host-name=a"}}, got)
 }
 
-func TestBindPositional(t *testing.T) {
-	bind := func(argv ...string) (Normalized, error) {
-		n, err := Normalize("invoke-command", testParameters(), argv)
-		require.NoError(t, err)
-		return BindPositional("invoke-command", testParameters(), n, "ComputerName", "ScriptBlock")
-	}
-	got, err := bind("a,", "b", "ls", "-UseSSL")
-	require.NoError(t, err)
-	assert.Equal(t, Normalized{Args: []string{
-		"--use-ssl=true", "--computer-name=a", "--computer-name=b", "--script-block=ls"}}, got)
-
-	got, err = bind("-Cn", "a", "ls")
-	require.NoError(t, err)
-	assert.Equal(t, []string{"--computer-name=a", "--script-block=ls"}, got.Args, "what is bound is skipped")
-
-	got, err = bind("--", "ls")
-	require.NoError(t, err)
-	assert.Equal(t, Normalized{HasPassthrough: true, Passthrough: []string{"ls"}}, got)
-
-	_, err = bind("a", "ls", "x")
-	assert.Equal(t, "PositionalParameterNotFound", api.AsError(err).FullyQualifiedErrorID)
-	assert.ErrorContains(t, err, `"x"`)
-	_, err = bind("a,")
-	assert.Equal(t, "MissingArgument", api.AsError(err).FullyQualifiedErrorID)
-}
-
 func TestKebabOf(t *testing.T) {
 	for pascal, want := range map[string]string{
 		"ComputerName": "computer-name", "UseSSL": "use-ssl", "IdleTimeoutSec": "idle-timeout-sec",
@@ -275,7 +249,11 @@ func FuzzNormalize(f *testing.F) {
 			got.HasPassthrough, got.Passthrough = false, nil
 		}
 		require.Equal(t, got, again)
-		_, _ = BindPositional("x", params, got, "ComputerName", "Name")
+		c := command{name: "x", positional: [][]string{{"ComputerName"}, {"Name"}}}
+		for _, p := range params {
+			c.params = append(c.params, param{Parameter: p})
+		}
+		_, _, _ = c.resolve(got)
 	})
 }
 

@@ -16,13 +16,14 @@ func newConnectPSSession() *command {
 		notes: "With --computer-name and no name it connects every session of yours there that nobody holds. " +
 			"It brings no output: pss receive-pssession does. A session that is connected here already is returned unchanged; one that another client holds is refused, " +
 			"unless --force takes it from your other client: that one is told, keeps what it has received, and its command goes on here.",
+		sets: sessionSets(true, false), pipeline: true, should: true,
 		params: append(selectorParams(true),
-			param{Parameter{Name: "Force", Kind: KindSwitch}, "take the session over from your other client (PowerShell has no such parameter)", "off"},
+			flag("Force", "take the session over from your other client (PowerShell has no such parameter)"),
 			throttleParam(),
 			sessionOptionParam("options as JSON; of them OutputBufferingMode takes effect")),
-		positional: []string{"ComputerName"},
+		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{"pss connect-pssession --computer-name server01 --name build", "take the session up again, from any computer"},
+			{command: "pss connect-pssession --computer-name server01 --name build", says: "take the session up again, from any computer"},
 		},
 		run: runConnectPSSession,
 	}
@@ -42,6 +43,9 @@ func runConnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
 		t.sessions = slices.DeleteFunc(t.sessions, func(s *api.Session) bool {
 			return s.State != api.StateDisconnected || s.Availability != api.AvailabilityNone && !in.Bool("force")
 		})
+	}
+	if err := t.agreed("Connect"); err != nil {
+		return err
 	}
 	return t.print(func(s *api.Session) (*api.Session, error) {
 		got, err := t.agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{Options: options, Force: in.Bool("force")})

@@ -257,17 +257,12 @@ func (d *delivery) drive(agent *client.Client, ref string, req api.StreamRequest
 }
 
 func retryParam() param {
-	return param{Parameter{Name: "RetryWindow", Kind: KindValue}, "how long a lost connection is tried again", defaultRetryWindow.String()}
+	return value("RetryWindow", "how long a lost connection is tried again").takes(seconds(0, maxInt32)).byDefault(defaultRetryWindow.String())
 }
 
-func retryWindow(in *input) (time.Duration, error) {
-	text := in.String("retry-window")
-	if text == "" {
-		return defaultRetryWindow, nil
+func retryWindow(in *input) time.Duration {
+	if d, err := api.ParseDuration(in.String("retry-window"), time.Second); err == nil {
+		return d
 	}
-	d, err := api.ParseDuration(text, time.Second)
-	if err != nil {
-		return 0, usage("CannotConvertArgument", "--retry-window: %v", err)
-	}
-	return d, nil
+	return defaultRetryWindow
 }

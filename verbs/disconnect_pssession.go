@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -17,14 +16,15 @@ func newDisconnectPSSession() *command {
 		synopsis: "Disconnects sessions; their commands go on.",
 		notes: "The idle clock starts, also while a command runs, and standard error says when the session expires. An option that is not given stays as it is. " +
 			"A session that is disconnected already is returned unchanged.",
+		sets: sessionSets(false, false), pipeline: true, should: true,
 		params: append(selectorParams(false),
 			throttleParam(),
-			param{Parameter{Name: "IdleTimeoutSec", Kind: KindValue}, "seconds, a value with a unit (48h, 7d), or never where the session configuration allows it", "unchanged"},
-			param{Parameter{Name: "OutputBufferingMode", Kind: KindValue}, "None (unchanged), Drop or Block", "unchanged"}),
-		positional: []string{"Session"},
+			value("IdleTimeoutSec", "how long the session is kept; never where its configuration allows it").takes(duration("SECONDS", time.Second, 0, maxInt32*time.Second, true)).byDefault("unchanged"),
+			value("OutputBufferingMode", "what a full output buffer does; None changes nothing").takes(oneOfThese("None", "Drop", "Block")).byDefault("unchanged")),
+		positional: [][]string{{"Id", "Session"}},
 		examples: []example{
-			{"pss get-pssession --computer-name server01 | pss disconnect-pssession", "everything that you hold there"},
-			{"pss disconnect-pssession --id 1 --idle-timeout-sec 48h", "for two days"},
+			{command: "pss get-pssession --computer-name server01 | pss disconnect-pssession", says: "everything that you hold there"},
+			{command: "pss disconnect-pssession --id 1 --idle-timeout-sec 48h", says: "for two days"},
 		},
 		run: runDisconnectPSSession,
 	}
@@ -37,6 +37,9 @@ func runDisconnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	}
 	t, err := readTargets(ctx, rt, in)
 	if err != nil {
+		return err
+	}
+	if err := t.agreed("Disconnect"); err != nil {
 		return err
 	}
 	return t.print(func(s *api.Session) (*api.Session, error) {
@@ -53,26 +56,22 @@ func disconnectOptions(in *input) (o api.SessionOption, err error) {
 		}
 		o.IdleTimeout = &ms
 	}
-	mode, err := oneOf("OutputBufferingMode", in.String("output-buffering-mode"), []string{"None", "Drop", "Block"})
-	o.OutputBufferingMode = api.OutputBufferingMode(mode)
-	return o, err
+	o.OutputBufferingMode = api.OutputBufferingMode(in.String("output-buffering-mode"))
+	return o, nil
 }
 
 // tellExpiry says on standard error when a session that is left behind ends.
 func (rt *Runtime) tellExpiry(s *api.Session) {
-	if s.State != api.StateDisconnected || rt.machine() {
+	if s.State != api.StateDisconnected {
 		return
 	}
-	switch {
+	name := strconv.Quote(s.Runspace.Name)
+	switch idle := time.Duration(s.Runspace.IdleTimeoutMs) * time.Millisecond; {
 	case s.Runspace.ExpiresOn != nil:
-	case s.Runspace.IdleTimeoutMs == 0:
-		fmt.Fprintf(rt.Stderr, "Session %s on %s is kept until it is removed.\n", strconv.Quote(s.Runspace.Name), s.ComputerName)
-		return
+		rt.tell("Session %s on %s is kept until %s.", name, s.ComputerName, s.Runspace.ExpiresOn.Local().Format("2006-01-02 15:04 MST"))
+	case idle == 0:
+		rt.tell("Session %s on %s is kept until it is removed.", name, s.ComputerName)
 	default:
-		fmt.Fprintf(rt.Stderr, "Session %s on %s is kept while its command runs, and %s longer.\n", strconv.Quote(s.Runspace.Name), s.ComputerName,
-			time.Duration(s.Runspace.IdleTimeoutMs)*time.Millisecond)
-		return
+		rt.tell("Session %s on %s is kept while its command runs, and %s longer.", name, s.ComputerName, idle)
 	}
-	fmt.Fprintf(rt.Stderr, "Session %s on %s is kept until %s.\n", strconv.Quote(s.Runspace.Name), s.ComputerName,
-		s.Runspace.ExpiresOn.Local().Format("2006-01-02 15:04 MST"))
 }

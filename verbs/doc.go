@@ -3,7 +3,9 @@
 // To add a cmdlet, write verbs/<verb>_<noun>.go with
 //
 //  1. an options struct with what the parameters mean,
-//  2. a function that returns its command: name, aliases, parameters, help,
+//  2. a function that returns its command: name, aliases, parameter sets, parameters
+//     with their kinds of values, help. The command line is read, and everything
+//     about it that can be wrong is refused, from this declaration alone,
 //  3. a run function that takes the context, the Runtime and the options,
 //  4. func init() { register(newVerbNoun) },
 //

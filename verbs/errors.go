@@ -74,6 +74,9 @@ type errorRecord struct {
 
 // report prints one error block, or one line of JSON.
 func (rt *Runtime) report(cmd *command, e *api.Error) {
+	if rt.noErrors || rt.stopping && e.Code == api.CodeInterrupted {
+		return
+	}
 	activity := "pss"
 	if cmd != nil {
 		activity = cmd.name
@@ -132,6 +135,10 @@ func (f *failures) add(err error) {
 	f.last = toError(err)
 	f.count++
 	f.rt.report(f.cmd, f.last)
+	if f.rt.stop != nil {
+		f.rt.stopping = true
+		f.rt.stop(errStopped)
+	}
 }
 
 // result is the exit code: the one error's own when it was the only target.

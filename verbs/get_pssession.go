@@ -3,7 +3,6 @@ package verbs
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -21,13 +20,14 @@ func newGetPSSession() *command {
 		notes: "Without --computer-name it lists the sessions that were made or connected in this client session, wherever they live. " +
 			"With it, every session of yours there, from all clients. State tells whether the session is attached to you, Availability whether it can be connected: " +
 			"Disconnected/None can, Disconnected/Busy is held by another client.",
-		params: append(selectorParams(true), param{
-			Parameter{Name: "State", Kind: KindValue}, "All, Opened, Disconnected, Closed or Broken", "All",
-		}),
-		positional: []string{"ComputerName"},
+		sets: sessionSets(true, true),
+		params: append(selectorParams(true),
+			value("State", "only sessions in this state").takes(oneOfThese(sessionStates...)).byDefault("All"),
+			throttleParam().in(setComputer, setComputerInstance, setURI, setURIInstance)),
+		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{"pss get-pssession", "what this client session holds"},
-			{"pss get-pssession --computer-name server01 --state Disconnected", "what can be taken up again there"},
+			{command: "pss get-pssession", says: "what this client session holds"},
+			{command: "pss get-pssession --computer-name server01 --state Disconnected", says: "what can be taken up again there"},
 		},
 		run: runGetPSSession,
 	}
@@ -37,14 +37,11 @@ func newGetPSSession() *command {
 var sessionStates = []string{"All", string(api.StateOpened), string(api.StateDisconnected), string(api.StateClosed), string(api.StateBroken)}
 
 func runGetPSSession(ctx context.Context, rt *Runtime, in *input) error {
-	sel, err := readSelector(in)
+	sel, err := readSelector(rt, in)
 	if err != nil {
 		return err
 	}
-	state, err := oneOf("State", in.String("state"), sessionStates)
-	if err != nil {
-		return err
-	}
+	state := in.String("state")
 	ahead(func() {
 		var list api.SessionList
 		_ = json.Unmarshal([]byte(`{"Sessions":[{"Runspace":{"Attached":{},"Pipelines":[{}]}}]}`), &list)
@@ -77,9 +74,9 @@ func runGetPSSession(ctx context.Context, rt *Runtime, in *input) error {
 // row looks like that of any other.
 func (rt *Runtime) tellBlocked(sessions []*api.Session) {
 	for _, s := range sessions {
-		if s.CommandState == api.CommandBlocked && !rt.machine() {
-			fmt.Fprintf(rt.Stderr, "The command in session %s on %s waits: its output buffer is full. Receive it:\n  pss receive-pssession --computer-name %s --instance-id %s\n",
-				strconv.Quote(s.Runspace.Name), s.ComputerName, s.ComputerName, s.Runspace.InstanceID)
+		if s.CommandState == api.CommandBlocked {
+			rt.tell("The command in session %s on %s waits: its output buffer is full. Receive it:\n  pss receive-pssession %s",
+				strconv.Quote(s.Runspace.Name), s.ComputerName, whereIs(s))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,22 +16,20 @@ import (
 func init() { register("Invoke-Command", []string{"icm", "run"}, newInvokeCommand) }
 
 func newInvokeCommand() *command {
-	params := []param{
-		{Parameter{Name: "Session", Kind: KindList}, "sessions: an Id, a GUID, JSON or the table's text", ""},
-		{Parameter{Name: "Id", Kind: KindList}, "Ids of this client session", ""},
-		{Parameter{Name: "Name", Kind: KindList}, "names; * ? [a-z] are wildcards", ""},
-		{Parameter{Name: "InstanceId", Kind: KindList}, "GUIDs", ""},
-		computerParam(""),
-		{Parameter{Name: "ScriptBlock", Aliases: []string{"Command"}, Kind: KindValue, Block: true}, "the script, quoted", ""},
-		{Parameter{Name: "FilePath", Aliases: []string{"PSPath"}, Kind: KindValue}, "a local file with the script", ""},
-		{Parameter{Name: "ArgumentList", Aliases: []string{"Args"}, Kind: KindList}, "become $1 $2 … of the script", ""},
-		{Parameter{Name: "NoStdin", Aliases: []string{"n"}, Kind: KindSwitch}, "do not read standard input", "off; a terminal is never read"},
-		{Parameter{Name: "InDisconnectedSession", Aliases: []string{"Disconnected"}, Kind: KindSwitch}, "start in a new session and disconnect at once", "off"},
-		{Parameter{Name: "SessionName", Kind: KindList}, "names of those sessions, one per computer", "Session<N>"},
+	on := []string{setComputer, setURI}
+	params := slices.Concat(selectorParams(false), computerParams("run in a temporary session on each", "", on[:1], on[1:]), []param{
+		value("ScriptBlock", "the script, quoted").alias("Command").block(),
+		value("FilePath", "a local file with the script").alias("PSPath").takes(notEmpty("FILE")),
+		list("ArgumentList", "become $1 $2 … of the script").alias("Args"),
+		value("InputObject", "").refused("standard input is given to the command"),
+		flag("NoStdin", "do not read standard input").alias("n").byDefault("a terminal is never read"),
+		flag("InDisconnectedSession", "start in a new session and disconnect at once").alias("Disconnected").in(on...),
+		list("SessionName", "names of those sessions, one per computer").in(on...).takes(notEmpty("NAME")).byDefault("Session<N>"),
 		throttleParam(),
-		ifAbsentParam("where a session of that name is there, start nothing and print it"),
-		{Parameter{Name: "KeepInputOpen", Kind: KindSwitch}, "with --in-disconnected-session: standard input goes on with pss send-pssessioninput", "off"},
-	}
+		ifAbsentParam("where a session of that name is there, start nothing and print it").in(on...),
+		flag("KeepInputOpen", "with --in-disconnected-session: standard input goes on with pss send-pssessioninput").in(on...),
+		flag("RemoteDebug", "").refused("there is no debugger for shells"),
+	}, creationParams(on...), sshParams(), []param{retryParam()})
 	return &command{
 		name: "Invoke-Command", aliases: []string{"icm", "run"},
 		synopsis: "Runs a script in a session, or in a temporary one on a computer, and delivers its output as it comes.",
@@ -38,14 +37,15 @@ func newInvokeCommand() *command {
 			"Standard input is given to the command, and end-of-file reaches it only if it was sent. Ctrl-C stops the command, twice leaves it behind. " +
 			"With --in-disconnected-session it prints the session instead of any output, and everything on standard input is stored on the host first. " +
 			"Quote the script: an unquoted { block } loses ; | & $ and * to the local shell.",
-		params:     append(append(params, creationParams()...), retryParam()),
-		positional: []string{"ComputerName", "ScriptBlock"},
+		sets:   append(sessionSets(false, false), paramSet{setComputer, []string{"ComputerName"}}, paramSet{setURI, []string{"ConnectionUri"}}),
+		params: params, forms: []string{"ScriptBlock", "FilePath", wordsForm},
+		positional: [][]string{{"Session", "ConnectionUri", "ComputerName"}, {"ScriptBlock"}},
 		words:      "one command and its arguments, whose boundaries are kept exactly",
 		examples: []example{
-			{"pss invoke-command --computer-name server01 --script-block 'uname -a; df -h'", "in a temporary session"},
-			{"pss invoke-command --computer-name server01 --in-disconnected-session --session-name nightly --file-path build.sh", "start, disconnect, go home"},
-			{"pss icm db1 -- pg_dump --file '/backup/my db.sql' main", "one command with exact arguments"},
-			{"tar c . | pss icm --session 1 --script-block 'tar x -C /srv/www'", "with standard input"},
+			{command: "pss invoke-command --computer-name server01 --script-block 'uname -a; df -h'", says: "in a temporary session"},
+			{command: "pss invoke-command --computer-name server01 --in-disconnected-session --session-name nightly --file-path build.sh", says: "start, disconnect, go home"},
+			{command: "pss icm db1 -- pg_dump --file '/backup/my db.sql' main", says: "one command with exact arguments"},
+			{command: "tar c . | pss icm --session 1 --script-block 'tar x -C /srv/www'", says: "with standard input"},
 		},
 		run: runInvokeCommand,
 	}
@@ -64,16 +64,11 @@ type invokeOptions struct {
 	throttle     int
 }
 
-func readInvoke(in *input) (o invokeOptions, err error) {
-	if o.sel, err = readSelector(in); err != nil {
+func readInvoke(rt *Runtime, in *input) (o invokeOptions, err error) {
+	if o.sel, err = readSelector(rt, in); err != nil {
 		return o, err
 	}
-	if o.window, err = retryWindow(in); err != nil {
-		return o, err
-	}
-	if o.throttle, err = throttle(in); err != nil {
-		return o, err
-	}
+	o.window, o.throttle = retryWindow(in), throttle(in)
 	o.noStdin, o.disconnected, o.sessionNames = in.Bool("no-stdin"), in.Bool("in-disconnected-session"), in.StringSlice("session-name")
 	o.ifAbsent, o.keepInput = in.Bool("if-absent"), in.Bool("keep-input-open")
 	switch {
@@ -84,17 +79,8 @@ func readInvoke(in *input) (o invokeOptions, err error) {
 	case o.sel.empty():
 		return o, usage("MissingMandatoryParameter", "no session and no computer was named").
 			Hint("give --computer-name COMPUTER for a temporary session, or --session Id")
-	case o.disconnected && len(o.sel.computers) == 0:
-		return o, usage("AmbiguousParameterSet", "--in-disconnected-session makes a session of its own; it cannot stand with a session").
-			Hint("give --computer-name; for a session that exists: invoke there, then pss disconnect-pssession")
 	case len(o.sessionNames) > 0 && !o.disconnected:
 		return o, usage("System.InvalidOperationException", "--session-name needs --in-disconnected-session")
-	case len(o.sel.computers) > 0 && len(o.sel.names)+len(o.sel.instances) > 0:
-		return o, usage("AmbiguousParameterSet", "--computer-name runs in a new session; it cannot stand with --name or --instance-id").
-			Hint("name the session alone, or connect it first: pss connect-pssession")
-	}
-	if err = checkComputers(o.sel.computers); err != nil {
-		return o, err
 	}
 	o.cmd, err = readCommand(in)
 	if !o.disconnected && len(o.sel.computers) == 0 {
@@ -106,15 +92,8 @@ func readInvoke(in *input) (o invokeOptions, err error) {
 // readCommand reads the script in whichever form it was given.
 func readCommand(in *input) (api.Command, error) {
 	var cmd api.Command
-	forms := 0
-	if in.given("file-path") {
-		forms++
-	}
-	if in.given("script-block") {
-		forms++
-		cmd.Script = in.String("script-block")
-	}
-	if path := in.String("file-path"); path != "" && !in.given("script-block") && !in.dashes {
+	cmd.Script = in.String("script-block")
+	if path := in.String("file-path"); path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return cmd, usage("FileReadError", "the script file could not be read: %v", err)
@@ -122,16 +101,10 @@ func readCommand(in *input) (api.Command, error) {
 		cmd.Script = string(text)
 	}
 	if in.dashes {
-		forms++
 		cmd.Argv = in.passthrough
 	}
 	cmd.Arguments = in.StringSlice("argument-list")
 	switch {
-	case forms == 0:
-		return cmd, usage("MissingMandatoryParameter", "there is nothing to run").
-			Hint("give --script-block 'TEXT', --file-path FILE, or -- COMMAND ARGUMENTS")
-	case forms > 1:
-		return cmd, usage("AmbiguousParameterSet", "--script-block, --file-path and -- cannot stand together").Hint("give one of them")
 	case in.dashes && len(cmd.Argv) == 0:
 		return cmd, usage("MissingMandatoryParameter", "there is no command behind --")
 	case in.dashes && len(cmd.Arguments) > 0:
@@ -148,7 +121,7 @@ func readCommand(in *input) (api.Command, error) {
 }
 
 func runInvokeCommand(ctx context.Context, rt *Runtime, in *input) error {
-	o, err := readInvoke(in)
+	o, err := readInvoke(rt, in)
 	if err != nil {
 		return err
 	}
@@ -199,11 +172,13 @@ func invokeOnComputers(ctx context.Context, rt *Runtime, in *input, o *invokeOpt
 	n := len(o.sel.computers)
 	var targets []*api.Session
 	for _, c := range o.sel.computers {
-		targets = append(targets, &api.Session{ComputerName: c})
+		t := &api.Session{}
+		t.At(c)
+		targets = append(targets, t)
 	}
 	return eachTarget(f, n, targets, func(t *api.Session) error {
 		req := base
-		req.ComputerName, req.Temporary = t.ComputerName, true
+		req.ComputerName, req.Temporary = t.Computer(), true
 		s, err := agent.Create(ctx, uuid.NewString(), &req)
 		if err != nil {
 			e := toError(err)

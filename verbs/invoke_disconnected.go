@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -34,7 +33,7 @@ func invokeDisconnected(ctx context.Context, rt *Runtime, in *input, o *invokeOp
 		return startAndLeave(ctx, rt, agent, &req, o)
 	}) {
 		if out.err != nil {
-			f.add(openFailed(out.err, o.sel.computers[i]))
+			f.add(openFailed(out.err, api.ComputerOf(o.sel.computers[i])))
 			continue
 		}
 		if out.value.Existed {
@@ -94,7 +93,7 @@ func startAndStore(ctx context.Context, rt *Runtime, agent *client.Client, s *ap
 	}, o.window)
 	if drive.Input = input; input != nil {
 		defer time.AfterFunc(inputPatience, func() {
-			fmt.Fprintln(rt.Stderr, "Standard input is being stored on the host until its end; -n starts without it.")
+			rt.tell("Standard input is being stored on the host until its end; -n starts without it.")
 		}).Stop()
 	}
 	err := d.run(ctx, drive)
@@ -115,7 +114,5 @@ func hasPipeline(s *api.Session, id string) bool {
 
 // tellExisted says that --if-absent found the session.
 func (rt *Runtime) tellExisted(s *api.Session) {
-	if !rt.machine() {
-		fmt.Fprintf(rt.Stderr, "Session %s on %s is there already; nothing was started.\n", strconv.Quote(s.Runspace.Name), s.ComputerName)
-	}
+	rt.tell("Session %s on %s is there already; nothing was started.", strconv.Quote(s.Runspace.Name), s.ComputerName)
 }

@@ -1,7 +1,9 @@
 package verbs
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -17,40 +19,55 @@ func newNewPSSession() *command {
 		synopsis: "Makes a session on a computer and connects it.",
 		notes: "The session keeps its shell, with working directory, variables and functions, until it is removed or its idle timeout runs out while it is disconnected. " +
 			"Without --name it is called Session1, Session2 and so on. One name with several computers names all of them.",
-		params: append([]param{computerParam("localhost"), {Parameter{Name: "Name", Kind: KindList}, "names, one per computer", "Session<N>"},
-			ifAbsentParam("where a session of that name is there, make none and print it"), throttleParam()}, creationParams()...),
-		positional: []string{"ComputerName"},
+		sets: []paramSet{{setComputer, nil}, {setURI, []string{"ConnectionUri"}}, {setSession, []string{"Session"}}},
+		params: slices.Concat(
+			computerParams("where the sessions are to live", "localhost", []string{setComputer}, []string{setURI}),
+			[]param{
+				list("Session", "sessions whose computer and configuration the new ones get").in(setSession).takes(sessionText()),
+				list("Name", "names, one per computer").byDefault("Session<N>").takes(notEmpty("NAME")),
+				ifAbsentParam("where a session of that name is there, make none and print it"), throttleParam(),
+			}, creationParams(setComputer, setURI), sshParams()),
+		positional: [][]string{{"Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{"pss new-pssession --computer-name server01 --name build", "a session named build"},
-			{"s=$(pss new-pssession --output id); pss invoke-command --session $s --script-block 'cd /srv; pwd'", "in a script"},
+			{command: "pss new-pssession --computer-name server01 --name build", says: "a session named build"},
+			{command: "s=$(pss new-pssession --output id); pss invoke-command --session $s --script-block 'cd /srv; pwd'", says: "in a script"},
 		},
 		run: runNewPSSession,
 	}
 }
 
 func ifAbsentParam(help string) param {
-	return param{Parameter{Name: "IfAbsent", Kind: KindSwitch}, help, "off"}
+	return flag("IfAbsent", help)
 }
 
-func computerParam(def string) param {
-	return param{Parameter{Name: "ComputerName", Aliases: []string{"Cn"}, Kind: KindList}, "computers", def}
-}
-
-// creationParams are those of every cmdlet that makes sessions.
-func creationParams() []param {
+// creationParams are those of every cmdlet that makes sessions, in the sets in which
+// it does.
+func creationParams(sets ...string) []param {
 	return []param{
-		{Parameter{Name: "ConfigurationName", Kind: KindValue}, "session configuration: Microsoft.PowerShell, bash, sh, or one of the host's own", "Microsoft.PowerShell"},
-		{Parameter{Name: "Environment", Kind: KindList}, "variables for the session, NAME=VALUE", ""},
-		{Parameter{Name: "WorkingDirectory", Kind: KindValue}, "where the session starts, on its computer", "the home folder"},
-		sessionOptionParam("options as JSON: IdleTimeout in milliseconds, OutputBufferingMode"),
-		{Parameter{Name: "OnFinish", Kind: KindValue}, "shell command that the host runs once after each command; PSS_SESSION_NAME, PSS_OUTCOME and PSS_EXIT_CODE tell it which and how", ""},
+		value("ConfigurationName", "session configuration: Microsoft.PowerShell, bash, sh, or one of the host's own").in(sets...).
+			takes(notEmpty("NAME")).byDefault("$PSSessionConfigurationName, else Microsoft.PowerShell"),
+		list("Environment", "variables for the session").takes(environment()),
+		value("WorkingDirectory", "where the session starts, on its computer").byDefault("the home folder"),
+		sessionOptionParam("options as JSON: IdleTimeout in milliseconds, OutputBufferingMode").in(sets...),
+		value("OnFinish", "shell command that the host runs once after each command; PSS_SESSION_NAME, PSS_OUTCOME and PSS_EXIT_CODE tell it which and how").takes(valueKind{shows: "SCRIPT"}),
+		flag("EnableNetworkAccess", "").refused("it comes with remote computers; until then a session gets no credentials of yours"),
 	}
+}
+
+// environment takes NAME=VALUE.
+func environment() valueKind {
+	return valueKind{shows: "NAME=VALUE", check: func(text string) (string, *api.Error) {
+		if name, _, ok := strings.Cut(text, "="); !ok || name == "" {
+			return "", conversion("cannot be %q: it takes NAME=VALUE", text)
+		}
+		return text, nil
+	}}
 }
 
 // creation reads what is common to all sessions that one command makes.
 func creation(rt *Runtime, in *input) (api.CreateRequest, error) {
 	req := api.CreateRequest{
-		ConfigurationName: in.String("configuration-name"), WorkingDirectory: in.String("working-directory"),
+		ConfigurationName: cmp.Or(in.String("configuration-name"), rt.Getenv("PSSessionConfigurationName")), WorkingDirectory: in.String("working-directory"),
 		Locale: rt.locale(), Attach: &api.AttachRequest{}, OnFinish: in.String("on-finish"),
 	}
 	var err error
@@ -58,10 +75,7 @@ func creation(rt *Runtime, in *input) (api.CreateRequest, error) {
 		return req, err
 	}
 	for _, kv := range in.StringSlice("environment") {
-		name, value, ok := strings.Cut(kv, "=")
-		if !ok || name == "" {
-			return req, usage("CannotConvertArgument", "--environment takes NAME=VALUE, not %q", kv)
-		}
+		name, value, _ := strings.Cut(kv, "=")
 		if req.Environment == nil {
 			req.Environment = map[string]string{}
 		}
@@ -70,29 +84,12 @@ func creation(rt *Runtime, in *input) (api.CreateRequest, error) {
 	return req, nil
 }
 
-// checkComputers refuses what can be no computer's name, before anything is made.
-func checkComputers(names []string) error {
-	for _, n := range names {
-		if n == "" || strings.ContainsAny(n, " \t*?/\\\"'<>|;&$(){}") {
-			return usage("PSSessionInvalidComputerName", "%q is no computer name", n).Hint("give a DNS name or an address")
-		}
-	}
-	return nil
-}
-
 func runNewPSSession(ctx context.Context, rt *Runtime, in *input) error {
-	computers := in.StringSlice("computer-name")
-	if len(computers) == 0 {
-		computers = []string{"localhost"}
-	}
-	if err := checkComputers(computers); err != nil {
-		return err
-	}
 	base, err := creation(rt, in)
 	if err != nil {
 		return err
 	}
-	limit, err := throttle(in)
+	places, err := readPlaces(ctx, rt, in)
 	if err != nil {
 		return err
 	}
@@ -107,13 +104,14 @@ func runNewPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	f := &failures{rt: rt, cmd: in.cmd}
 	var made []*api.Session
 	batch := uuid.NewString()
-	for i, o := range each(computers, limit, func(i int, computer string) (*api.Session, error) {
+	for i, o := range each(places, throttle(in), func(i int, at place) (*api.Session, error) {
 		req := base
-		req.ComputerName, req.Name, req.Turn = computer, nameFor(names, i), api.Turn{Batch: batch, Index: i}
+		req.ComputerName, req.Name, req.Turn = at.computer, nameFor(names, i), api.Turn{Batch: batch, Index: i}
+		req.ConfigurationName = cmp.Or(at.configuration, req.ConfigurationName)
 		return agent.Create(ctx, uuid.NewString(), &req)
 	}) {
 		if o.err != nil {
-			f.add(openFailed(o.err, computers[i]))
+			f.add(openFailed(o.err, api.ComputerOf(places[i].computer)))
 			continue
 		}
 		planted.Point("client-made")
@@ -125,7 +123,44 @@ func runNewPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err := rt.write(newPSSessions(made)); err != nil {
 		return err
 	}
-	return f.result(len(computers))
+	return f.result(len(places))
+}
+
+// place is where a new session is to live.
+type place struct {
+	computer, configuration string // "": as the command line says
+}
+
+// readPlaces returns the computers that are named, or those of the sessions that are
+// to be cloned, each of which may be given once.
+func readPlaces(ctx context.Context, rt *Runtime, in *input) ([]place, error) {
+	if in.set != setSession {
+		computers, err := readComputers(rt, in)
+		if len(computers) == 0 {
+			computers = []string{"localhost"}
+		}
+		places := make([]place, len(computers))
+		for i, name := range computers {
+			places[i].computer = name
+		}
+		return places, err
+	}
+	t, err := readTargets(ctx, rt, in)
+	if err != nil {
+		return nil, err
+	}
+	if t.failures.count > 0 {
+		return nil, t.result(t.count())
+	}
+	places, seen := make([]place, len(t.sessions)), map[string]bool{}
+	for i, s := range t.sessions {
+		if seen[s.Runspace.InstanceID] {
+			return nil, usage("RemoteRunspaceInfoHasDuplicates", "session %s is named more than once", s.Runspace.Name).Hint("name each session once")
+		}
+		seen[s.Runspace.InstanceID] = true
+		places[i] = place{computer: s.Computer(), configuration: s.Runspace.ConfigurationName}
+	}
+	return places, nil
 }
 
 // nameFor gives the i-th computer its name; a single name is everybody's.

@@ -34,7 +34,7 @@ func (rt *Runtime) watchOutage(d *client.Drive) {
 // computer is how the session's computer is called.
 func (o *outage) computer() string {
 	if name, _ := o.drive.Where(); name != "" {
-		return format.Sanitize(name)
+		return format.Sanitize(api.ComputerOf(name))
 	}
 	return "the computer"
 }
@@ -90,6 +90,9 @@ type warning struct {
 
 // warn writes a warning of pss itself to standard error.
 func (rt *Runtime) warn(id, text, target string) {
+	if rt.noWarnings {
+		return
+	}
 	if !rt.machine() {
 		fmt.Fprintf(rt.Stderr, "WARNING: %s\n", text)
 		return
@@ -117,7 +120,8 @@ func (d *delivery) run(ctx context.Context, drive *client.Drive) error {
 func (d *delivery) found(drive *client.Drive) {
 	s := *d.session
 	if computer, instance := drive.Where(); instance != "" {
-		s.ComputerName, s.Runspace.InstanceID = computer, instance
+		s.At(computer)
+		s.Runspace.InstanceID = instance
 	}
 	d.session = &s
 }
@@ -128,14 +132,12 @@ func (d *delivery) resume() string {
 	if s.ComputerName == "" || s.Runspace.InstanceID == "" {
 		return "pss receive-pssession --session " + d.ref()
 	}
-	return fmt.Sprintf("pss receive-pssession --computer-name %s --instance-id %s", s.ComputerName, s.Runspace.InstanceID)
+	return "pss receive-pssession " + whereIs(s)
 }
 
 // resumeLine tells how to get at what is left behind.
 func (d *delivery) resumeLine() {
-	if !d.rt.machine() {
-		fmt.Fprintf(d.rt.Stderr, "The command goes on. Take it up again with:\n  %s\n", d.resume())
-	}
+	d.rt.tell("The command goes on. Take it up again with:\n  %s", d.resume())
 }
 
 // ref is what the agent knows the session by.

@@ -9,23 +9,15 @@ import (
 const defaultThrottle = 32
 
 func throttleParam() param {
-	return param{Parameter{Name: "ThrottleLimit", Kind: KindValue}, "how many computers or sessions are asked at once", strconv.Itoa(defaultThrottle)}
+	return value("ThrottleLimit", "how many computers or sessions are asked at once").takes(wholeNumber(0, maxInt32)).byDefault(strconv.Itoa(defaultThrottle))
 }
 
 // throttle reads --throttle-limit; 0 is the default, as in PowerShell.
-func throttle(in *input) (int, error) {
-	text := in.String("throttle-limit")
-	if text == "" {
-		return defaultThrottle, nil
+func throttle(in *input) int {
+	if n, err := strconv.Atoi(in.String("throttle-limit")); err == nil && n > 0 {
+		return n
 	}
-	n, err := strconv.Atoi(text)
-	switch {
-	case err != nil || n < 0:
-		return 0, usage("CannotConvertArgument", "--throttle-limit takes a positive number, not %q", text)
-	case n == 0:
-		return defaultThrottle, nil
-	}
-	return n, nil
+	return defaultThrottle
 }
 
 // parallel calls do for 0 to n-1, limit at a time, and returns when all have returned.

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,22 +23,23 @@ func newReceivePSSession() *command {
 			"received again it prints nothing and returns that code again. Ctrl-C disconnects and the command goes on (PowerShell stops it). " +
 			"A name that is not there is an error. --peek, --tail and --since only look: nothing counts as received, the session is not connected, " +
 			"and it does not matter who holds it. --no-wait returns 0 while the command runs; it and --timeout leave the session as they found it.",
+		sets: sessionSets(true, false), pipeline: true, should: true,
 		params: append(selectorParams(true),
-			param{Parameter{Name: "Replay", Kind: KindSwitch}, "deliver again what was received and is still kept", "off"},
-			param{Parameter{Name: "Peek", Kind: KindSwitch}, "show the unread output and leave it unread", "off"},
-			param{Parameter{Name: "Tail", Kind: KindValue}, "look at the last N lines that are kept, received or not", ""},
-			param{Parameter{Name: "Since", Kind: KindValue}, "look at what was printed since a time (RFC 3339, or 15:04) or for a duration (90s, 15m, 2h)", ""},
-			param{Parameter{Name: "Timestamps", Kind: KindSwitch}, "begin each line with the time at which the host took it", "off"},
-			param{Parameter{Name: "NoWait", Kind: KindSwitch}, "deliver what is there and do not wait for the command's end", "off"},
-			param{Parameter{Name: "Timeout", Kind: KindValue}, "stop waiting after so many seconds, or a value with a unit, with exit code 244", "none"},
-			param{Parameter{Name: "StopOnInterrupt", Kind: KindSwitch}, "Ctrl-C stops the command, as in PowerShell; twice leaves it", "off"},
+			flag("Replay", "deliver again what was received and is still kept"),
+			flag("Peek", "show the unread output and leave it unread"),
+			value("Tail", "look at the last N lines that are kept, received or not").takes(wholeNumber(1, maxInt32)),
+			value("Since", "look at what was printed since a time (RFC 3339, or 15:04) or for a duration (90s, 15m, 2h)").takes(valueKind{shows: "TIME"}),
+			flag("Timestamps", "begin each line with the time at which the host took it"),
+			flag("NoWait", "deliver what is there and do not wait for the command's end"),
+			value("Timeout", "stop waiting then, with exit code 244").alias("TimeoutSec").takes(duration("SECONDS", time.Second, 1, maxInt32*time.Second, false)).byDefault("none"),
+			flag("StopOnInterrupt", "Ctrl-C stops the command, as in PowerShell; twice leaves it"),
 			sessionOptionParam("options as JSON; of them OutputBufferingMode takes effect"),
 			retryParam()),
-		positional: []string{"Session"},
+		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{"pss receive-pssession --computer-name server01 --name nightly", "next morning, from another computer"},
-			{"pss receive-pssession --computer-name server01 --name nightly --tail 20 --no-wait", "how far is it?"},
-			{"pss receive-pssession --id 1 --timeout 10m || test $? -ne 244", "in CI: wait, but not for ever"},
+			{command: "pss receive-pssession --computer-name server01 --name nightly", says: "next morning, from another computer"},
+			{command: "pss receive-pssession --computer-name server01 --name nightly --tail 20 --no-wait", says: "how far is it?"},
+			{command: "pss receive-pssession --id 1 --timeout 10m || test $? -ne 244", says: "in CI: wait, but not for ever"},
 		},
 		run: runReceivePSSession,
 	}
@@ -54,19 +56,13 @@ type receiveOptions struct {
 }
 
 func readReceive(rt *Runtime, in *input) (o receiveOptions, err error) {
-	if o.window, err = retryWindow(in); err != nil {
-		return o, err
-	}
+	o.window = retryWindow(in)
 	if o.attach, err = sessionOption(rt, in); err != nil {
 		return o, err
 	}
 	o.req = api.StreamRequest{Replay: in.Bool("replay"), Peek: in.Bool("peek"), NoWait: in.Bool("no-wait")}
 	o.stops, o.stamps = in.Bool("stop-on-interrupt"), in.Bool("timestamps")
-	if text := in.String("tail"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			return o, usage("CannotConvertArgument", "--tail takes a positive number of lines, not %q", text)
-		}
+	if n, err := strconv.Atoi(in.String("tail")); err == nil {
 		o.req.Tail, o.req.Peek = n, true
 	}
 	if text := in.String("since"); text != "" {
@@ -77,8 +73,8 @@ func readReceive(rt *Runtime, in *input) (o receiveOptions, err error) {
 		o.req.Since, o.req.Peek = &t, true
 	}
 	if text := in.String("timeout"); text != "" {
-		if o.timeout, err = api.ParseDuration(text, time.Second); err != nil || o.timeout == 0 {
-			return o, usage("CannotConvertArgument", "--timeout takes a positive time such as 90s, not %q", text)
+		if o.timeout, err = api.ParseDuration(text, time.Second); err != nil {
+			return o, err
 		}
 	}
 	switch {
@@ -121,6 +117,9 @@ func runReceivePSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err != nil {
 		return err
 	}
+	if err := t.agreed("Receive"); err != nil {
+		return err
+	}
 	return eachTarget(t.failures, t.count(), t.sessions, func(s *api.Session) error {
 		return receiveOne(ctx, rt, t.agent, s, &o)
 	})
@@ -147,7 +146,7 @@ func receiveOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.S
 	err = d.run(ctx, drive)
 	switch cause := context.Cause(ctx); {
 	case cause == errDetached && o.req.Peek:
-		return firstError(d.Flush(), leftCode)
+		return cmp.Or(d.Flush(), error(leftCode))
 	case cause == errDetached:
 		rt.behindKey()
 		if err := d.Flush(); err != nil {
@@ -187,7 +186,7 @@ func connectToReceive(ctx context.Context, agent *client.Client, s *api.Session,
 func timedOut(s *api.Session, after time.Duration) *api.Error {
 	return api.Errorf(api.CodeTimedOut, "the command in session %s did not end within %v; it goes on", s.Runspace.Name, after).
 		WithID("ReceivePSSessionTimeout").On(s.Runspace.Name).
-		Hint("receive the rest: pss receive-pssession --computer-name %s --instance-id %s", s.ComputerName, s.Runspace.InstanceID)
+		Hint("receive the rest: pss receive-pssession %s", whereIs(s))
 }
 
 // The causes of a delivery that ended before its command.
@@ -195,12 +194,3 @@ var (
 	errDetached = errors.New("detached") // by Ctrl-C
 	errTimedOut = errors.New("timed out")
 )
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -1,7 +1,6 @@
 package verbs
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"strconv"
@@ -19,12 +18,12 @@ func newRemovePSSession() *command {
 		synopsis: "Ends sessions, with what runs in them, and deletes their output.",
 		notes: "With --computer-name it asks that computer, so that a session of another client session can be removed too. A session that another client holds is refused. " +
 			"On a terminal it asks before it ends a running command or deletes output that nobody has received. --force asks nothing, and also removes a session that your other client holds.",
-		params: append(selectorParams(true),
-			param{Parameter{Name: "Force", Kind: KindSwitch}, "do not ask, and take the session from your other client", "off"}),
-		positional: []string{"Id"},
+		sets: sessionSets(true, false), pipeline: true, should: true,
+		params:     append(selectorParams(true), flag("Force", "do not ask, and take the session from your other client")),
+		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{"pss remove-pssession --id 1", "one session"},
-			{"pss get-pssession --computer-name server01 --state Disconnected | pss remove-pssession", "what was left behind there"},
+			{command: "pss remove-pssession --id 1", says: "one session"},
+			{command: "pss get-pssession --computer-name server01 --state Disconnected | pss remove-pssession", says: "what was left behind there"},
 		},
 		run: runRemovePSSession,
 	}
@@ -43,9 +42,16 @@ func runRemovePSSession(ctx context.Context, rt *Runtime, in *input) error {
 		return err
 	}
 	n := t.count()
+	asks := !force && rt.canAsk() && !in.given("confirm")
 	var wanted []*api.Session
 	for _, s := range t.sessions {
-		if !force && rt.stdinTerminal() && !rt.confirmRemoval(s) {
+		switch ok, err := rt.should("Remove", s.ComputerName); {
+		case err != nil:
+			return err
+		case !ok:
+			continue
+		}
+		if asks && !rt.confirmRemoval(s) {
 			t.add(api.Errorf(api.CodeInterrupted, "session %s was kept", s.Runspace.Name).WithID("RemovePSSessionDeclined").On(s.Runspace.Name))
 			continue
 		}
@@ -73,13 +79,7 @@ func (rt *Runtime) confirmRemoval(s *api.Session) bool {
 	default:
 		return true
 	}
-	fmt.Fprintf(rt.Stderr, "Remove session %s on %s? %s [y/N] ", strconv.Quote(s.Runspace.Name), s.ComputerName, loss)
-	answer, err := bufio.NewReader(rt.Stdin).ReadString('\n')
-	if err != nil {
-		fmt.Fprintln(rt.Stderr)
-	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
+	return rt.ask(fmt.Sprintf("Remove session %s on %s? %s", strconv.Quote(s.Runspace.Name), s.ComputerName, loss))
 }
 
 // shortCommand is the first line of a command.

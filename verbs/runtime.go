@@ -26,6 +26,7 @@ type Runtime struct {
 	// cmdlets know no process but the agent.
 	HostRole func(ctx context.Context, in HostSettings) error
 
+	manners
 	mode  format.Options
 	agent *client.Client
 	found *config.Paths
@@ -144,8 +145,12 @@ func (rt *Runtime) Agent() (*client.Client, error) {
 		return err
 	}
 	rt.agent = &client.Client{Dial: client.OnDemand(paths.AgentSocket(), start), Host: "pss-agent", Retry: agentRetry}
+	rt.agent.Header = http.Header{}
 	if name := rt.Getenv("PSS_CLIENT_SESSION"); name != "" {
-		rt.agent.Header = http.Header{api.HeaderClientSession: {name}}
+		rt.agent.Header.Set(api.HeaderClientSession, name)
+	}
+	if rt.verbose {
+		rt.traceRequests()
 	}
 	return rt.agent, nil
 }

@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,26 +21,48 @@ type selector struct {
 	stdin     bool // --session -
 }
 
-// selectorParams are the parameters that readSelector reads. query adds those
-// that ask a computer.
-func selectorParams(query bool) []param {
-	ps := []param{
-		{Parameter{Name: "Session", Kind: KindList}, "sessions: an Id, a GUID, JSON or the table's text; - reads them from standard input", ""},
-		{Parameter{Name: "Id", Kind: KindList}, "Ids of this client session", ""},
-		{Parameter{Name: "Name", Kind: KindList}, "names; * ? [a-z] are wildcards", ""},
-		{Parameter{Name: "InstanceId", Kind: KindList}, "GUIDs", ""},
+// sessionSets are the parameter sets of a cmdlet that selects sessions. query adds
+// those that ask a computer; local is true where nothing named means what this
+// client session has.
+func sessionSets(query, local bool) []paramSet {
+	sets := []paramSet{
+		{setSession, []string{"Session"}}, {setID, []string{"Id"}}, {setName, []string{"Name"}}, {setInstance, []string{"InstanceId"}},
+	}
+	if local {
+		sets = append([]paramSet{{setName, nil}}, slices.DeleteFunc(sets, func(s paramSet) bool { return s.name == setName })...)
 	}
 	if query {
-		ps = append(ps,
-			param{Parameter{Name: "ComputerName", Aliases: []string{"Cn"}, Kind: KindList}, "computers to ask", ""},
-			param{Parameter{Name: "ConfigurationName", Kind: KindValue}, "only sessions of this configuration", "all"})
+		sets = append(sets,
+			paramSet{setComputer, []string{"ComputerName"}}, paramSet{setComputerInstance, []string{"ComputerName", "InstanceId"}},
+			paramSet{setURI, []string{"ConnectionUri"}}, paramSet{setURIInstance, []string{"ConnectionUri", "InstanceId"}})
 	}
-	return ps
+	return sets
 }
 
-// readSelector checks and reads the selecting parameters.
-func readSelector(in *input) (selector, error) {
-	s := selector{names: in.StringSlice("name"), instances: in.StringSlice("instance-id"), computers: in.StringSlice("computer-name"), conf: in.String("configuration-name")}
+// selectorParams are the parameters that readSelector reads, in the sets of
+// sessionSets.
+func selectorParams(query bool) []param {
+	session := list("Session", "an Id, a GUID, JSON or the table's text; - reads them from standard input").in(setSession).takes(sessionText())
+	session.Objects = true
+	params := []param{
+		session,
+		list("Id", "Ids of this client session").in(setID).takes(idNumber()),
+		list("Name", "names; * ? [a-z] are wildcards").in(setName).takes(notEmpty("NAME")),
+		list("InstanceId", "GUIDs").in(setInstance).takes(guid()),
+	}
+	if !query {
+		return params
+	}
+	params[2] = params[2].in(setComputer, setURI)
+	params[3] = params[3].in(setComputerInstance, setURIInstance)
+	byName, byURI := []string{setComputer, setComputerInstance}, []string{setURI, setURIInstance}
+	params = append(params, computerParams("computers to ask", "", byName, byURI)...)
+	return append(params, value("ConfigurationName", "only sessions of this configuration").in(slices.Concat(byName, byURI)...).byDefault("all"))
+}
+
+// readSelector reads the selecting parameters, whose values were checked.
+func readSelector(rt *Runtime, in *input) (selector, error) {
+	s := selector{names: in.StringSlice("name"), instances: in.StringSlice("instance-id"), conf: in.String("configuration-name")}
 	for _, text := range in.StringSlice("session") {
 		if text == "-" {
 			s.stdin = true
@@ -48,38 +71,14 @@ func readSelector(in *input) (selector, error) {
 		s.refs = append(s.refs, text)
 	}
 	for _, text := range in.StringSlice("id") {
-		id, err := strconv.Atoi(text)
-		if err != nil || id < 1 {
-			return s, usage("CannotConvertArgument", "%q is no Id; an Id is a positive number", text).Hint("pss get-pssession shows the Ids")
-		}
+		id, _ := parseID(text)
 		s.ids = append(s.ids, id)
 	}
-	for _, list := range [][]string{s.names, s.instances, s.computers} {
-		for _, v := range list {
-			if v == "" {
-				return s, usage("ParameterArgumentValidationErrorEmptyStringNotAllowed", "a name cannot be empty")
-			}
-		}
+	var err error
+	if s.computers, err = readComputers(rt, in); in.cmd.asks() {
+		s.computers = once(s.computers)
 	}
-	return s, s.clash(in)
-}
-
-// clash refuses selectors of different parameter sets.
-func (s *selector) clash(in *input) error {
-	var local []string
-	for _, f := range []string{"session", "id", "name", "instance-id"} {
-		if in.given(f) {
-			local = append(local, "--"+f)
-		}
-	}
-	switch {
-	case len(s.computers) > 0 && (in.given("session") || in.given("id")):
-		return usage("AmbiguousParameterSet", "--computer-name cannot stand with --session or --id: these belong to this client session").
-			Hint("use --name or --instance-id with --computer-name")
-	case len(s.computers) == 0 && len(local) > 1, len(local) > 1:
-		return usage("AmbiguousParameterSet", "%s cannot stand together", strings.Join(local, " and ")).Hint("give one of them")
-	}
-	return nil
+	return s, err
 }
 
 // empty reports whether nothing was selected.
@@ -91,7 +90,7 @@ func (s *selector) empty() bool {
 // selector, sessions come from standard input.
 func (s *selector) find(ctx context.Context, rt *Runtime, in *input, f *failures) ([]*api.Session, error) {
 	if s.empty() {
-		if rt.stdinTerminal() {
+		if !in.cmd.pipeline || rt.stdinTerminal() {
 			return nil, usage("MissingMandatoryParameter", "no session was named").
 				Hint("give --id, --name, --session or --computer-name, or pipe sessions in; pss help %s", strings.ToLower(in.cmd.name))
 		}
@@ -165,7 +164,7 @@ func (s *selector) references(stdin io.Reader) ([]SessionRef, error) {
 		refs = append(refs, SessionRef{ID: id})
 	}
 	for _, id := range s.instances {
-		refs = append(refs, SessionRef{InstanceID: strings.ToLower(strings.Trim(id, "{}"))})
+		refs = append(refs, SessionRef{InstanceID: id})
 	}
 	return refs, nil
 }
@@ -212,7 +211,24 @@ func (s *selector) query(ctx context.Context, rt *Runtime, f *failures) ([]*api.
 		}
 		sessions = kept
 	}
-	return s.filter(sessions, f, "PSSessionNameMatchFail", "on "+strings.Join(s.computers, ", ")), nil
+	return s.filter(sessions, f, "PSSessionNameMatchFail", "on "+s.where()), nil
+}
+
+// where names the computers for people.
+func (s *selector) where() string {
+	names := make([]string, len(s.computers))
+	for i, c := range s.computers {
+		names[i] = api.ComputerOf(c)
+	}
+	return strings.Join(names, ", ")
+}
+
+// whereIs names the session on a command line, for every client.
+func whereIs(s *api.Session) string {
+	if s.ConnectionURI != "" {
+		return "--connection-uri " + s.ConnectionURI + " --instance-id " + s.Runspace.InstanceID
+	}
+	return "--computer-name " + s.ComputerName + " --instance-id " + s.Runspace.InstanceID
 }
 
 // filter keeps the sessions that match the names or InstanceIds, in their order,
@@ -228,7 +244,7 @@ func (s *selector) filter(sessions []api.Session, f *failures, id, where string)
 			}
 		}
 		for j, g := range s.instances {
-			if strings.EqualFold(strings.Trim(g, "{}"), sessions[i].Runspace.InstanceID) {
+			if g == sessions[i].Runspace.InstanceID {
 				keep, idHit[j] = true, true
 			}
 		}

@@ -19,27 +19,25 @@ func newSendPSSessionInput() *command {
 		synopsis: "Appends its standard input to that of the command which runs in a session, or closes it.",
 		notes: "It goes on where the client that sent the input before was lost (InputState Interrupted), or where invoke-command --keep-input-open left it (Open). " +
 			"The command sees end-of-file only with --eof. The session must be connected here. PowerShell has no such cmdlet.",
+		sets: sessionSets(true, false),
 		params: append(selectorParams(true),
-			param{Parameter{Name: "Eof", Kind: KindSwitch}, "close the input behind what was sent", "off"},
-			param{Parameter{Name: "NoStdin", Aliases: []string{"n"}, Kind: KindSwitch}, "send nothing; with --eof it only closes", "off"},
+			flag("Eof", "close the input behind what was sent"),
+			flag("NoStdin", "send nothing; with --eof it only closes").alias("n"),
 			retryParam()),
-		positional: []string{"Session"},
+		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{"tail -c +$((n + 1)) dump.sql | pss send-pssessioninput --id 1 --eof", "the rest of an upload of which n bytes had arrived"},
-			{"echo yes | pss send-pssessioninput --id 1", "an answer, and more may follow"},
-			{"pss send-pssessioninput --id 1 --eof -n", "there is no more"},
+			{command: "tail -c +$((n + 1)) dump.sql | pss send-pssessioninput --id 1 --eof", says: "the rest of an upload of which n bytes had arrived"},
+			{command: "echo yes | pss send-pssessioninput --id 1", says: "an answer, and more may follow"},
+			{command: "pss send-pssessioninput --id 1 --eof -n", says: "there is no more"},
 		},
 		run: runSendPSSessionInput,
 	}
 }
 
 func runSendPSSessionInput(ctx context.Context, rt *Runtime, in *input) error {
-	window, err := retryWindow(in)
-	if err != nil {
-		return err
-	}
+	window := retryWindow(in)
 	eof, none := in.Bool("eof"), in.Bool("no-stdin")
-	sel, err := readSelector(in)
+	sel, err := readSelector(rt, in)
 	switch {
 	case err != nil:
 		return err

@@ -10,7 +10,7 @@ import (
 
 // sessionOptionParam is -SessionOption. In a shell the option object is JSON text.
 func sessionOptionParam(help string) param {
-	return param{Parameter{Name: "SessionOption", Kind: KindValue}, help, "$PSSessionOption"}
+	return value("SessionOption", help).takes(valueKind{shows: "JSON"}).byDefault("$PSSessionOption")
 }
 
 // optionObject is what of PowerShell's PSSessionOption has a meaning here.

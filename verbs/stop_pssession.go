@@ -14,10 +14,11 @@ func newStopPSSession() *command {
 		synopsis: "Stops the command that runs in a session and keeps the session.",
 		notes: "It is Ctrl-C from anywhere: what the command printed stays receivable, and its exit code is its own, usually 130. " +
 			"The session must be connected here; one that runs nothing is left as it is. PowerShell has no such cmdlet.",
+		sets: sessionSets(true, false), pipeline: true, should: true,
 		params:     selectorParams(true),
-		positional: []string{"Session"},
+		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{"pss connect-pssession --computer-name server01 --name nightly | pss stop-pssession", "a command that another client started"},
+			{command: "pss connect-pssession --computer-name server01 --name nightly | pss stop-pssession", says: "a command that another client started"},
 		},
 		run: runStopPSSession,
 	}
@@ -26,6 +27,9 @@ func newStopPSSession() *command {
 func runStopPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	t, err := readTargets(ctx, rt, in)
 	if err != nil {
+		return err
+	}
+	if err := t.agreed("Stop"); err != nil {
 		return err
 	}
 	n := t.count()

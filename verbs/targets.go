@@ -25,15 +25,13 @@ func readTargets(ctx context.Context, rt *Runtime, in *input) (*targets, error) 
 // readTargetsOr is readTargets with something to do instead with a session that could
 // not be asked for; its error counts.
 func readTargetsOr(ctx context.Context, rt *Runtime, in *input, instead func(*client.Client, SessionRef, error) error) (*targets, error) {
-	sel, err := readSelector(in)
+	sel, err := readSelector(rt, in)
 	if err != nil {
 		return nil, err
 	}
 	t := &targets{failures: &failures{rt: rt, cmd: in.cmd}, throttle: defaultThrottle}
 	if t.cmd.throttled() {
-		if t.throttle, err = throttle(in); err != nil {
-			return nil, err
-		}
+		t.throttle = throttle(in)
 	}
 	if t.agent, err = rt.Agent(); err != nil {
 		return nil, err
@@ -44,6 +42,22 @@ func readTargetsOr(ctx context.Context, rt *Runtime, in *input, instead func(*cl
 	t.sessions, err = sel.find(ctx, rt, in, t.failures)
 	t.selector = sel
 	return t, err
+}
+
+// agreed leaves the sessions for which action was not refused by -WhatIf or -Confirm.
+func (t *targets) agreed(action string) error {
+	var kept []*api.Session
+	for _, s := range t.sessions {
+		ok, err := t.rt.should(action, s.Runspace.Name)
+		if err != nil {
+			return err
+		}
+		if ok {
+			kept = append(kept, s)
+		}
+	}
+	t.sessions = kept
+	return nil
 }
 
 // count is the number of targets, those that were not found included.

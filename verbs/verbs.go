@@ -13,22 +13,21 @@ import (
 
 // command declares a cmdlet.
 type command struct {
-	name       string // PowerShell's spelling: "New-PSSession"
-	aliases    []string
-	synopsis   string
-	notes      string // differences from PowerShell, and what else help should say
-	params     []param
-	positional []string // parameters that bare words bind to, in order
+	name     string // PowerShell's spelling: "New-PSSession"
+	aliases  []string
+	synopsis string
+	notes    string // differences from PowerShell, and what else help should say
+	sets     []paramSet
+	params   []param
+	// positional has for each position the parameters that a bare word there can
+	// mean; the first that is possible and takes the word gets it.
+	positional [][]string
+	forms      []string // parameters of which exactly one must be given; wordsForm among them
 	words      string   // what stands behind -- is for, or empty if nothing may
+	pipeline   bool     // standard input brings what no parameter names
+	should     bool     // has -WhatIf and -Confirm
 	examples   []example
 	run        func(ctx context.Context, rt *Runtime, in *input) error
-}
-
-// param is a parameter with its help.
-type param struct {
-	Parameter
-	help string
-	def  string // the default, as help prints it
 }
 
 // throttled reports whether the cmdlet has -ThrottleLimit.
@@ -36,28 +35,29 @@ func (c *command) throttled() bool {
 	return slices.ContainsFunc(c.params, func(p param) bool { return p.Name == "ThrottleLimit" })
 }
 
-type example struct{ command, says string }
-
-// positionalFor returns the parameters that bare words bind to: those of the
-// parameter set that the given ones belong to. Where a session is named, no
-// computer is.
-func (c *command) positionalFor(args []string) []string {
-	for _, a := range args {
-		flag, _, _ := strings.Cut(a, "=")
-		switch flag {
-		case "--session", "--id", "--name", "--instance-id":
-			if len(c.positional) > 1 {
-				return c.positional[1:]
-			}
-		}
-	}
-	return c.positional
+// asks reports whether the cmdlet asks computers for their sessions rather than
+// making some there.
+func (c *command) asks() bool {
+	return slices.ContainsFunc(c.sets, func(s paramSet) bool { return s.name == setComputerInstance })
 }
+
+// complete adds the parameters that the cmdlet shares with all others.
+func (c *command) complete() *command {
+	if c.should {
+		c.params = append(c.params, shouldParams()...)
+	}
+	c.params = append(c.params, commonParams()...)
+	return c
+}
+
+// example is a command line, what it is for, and what it prints.
+type example struct{ command, says, output string }
 
 // input is a command line that was read.
 type input struct {
 	*cli.Context
 	cmd         *command
+	set         string // name of the parameter set
 	passthrough []string
 	dashes      bool // there was a --
 	brace       bool // the script came as a brace block
@@ -93,8 +93,7 @@ func Run(ctx context.Context, rt *Runtime, argv []string) int {
 	if name == "" {
 		return help(rt, rest)
 	}
-	cmd := constructors[strings.ToLower(name)]()
-	cmd.params = append(cmd.params, commonParams()...)
+	cmd := constructors[strings.ToLower(name)]().complete()
 	return runCommand(ctx, rt, cmd, rest)
 }
 
@@ -131,8 +130,9 @@ func runCommand(ctx context.Context, rt *Runtime, cmd *command, argv []string) i
 		params[i] = cmd.params[i].Parameter
 	}
 	n, err := Normalize(cmd.name, params, argv)
-	if err == nil && !n.HelpWanted && len(cmd.positional) > 0 {
-		n, err = BindPositional(cmd.name, params, n, cmd.positionalFor(n.Args)...)
+	set := ""
+	if err == nil && !n.HelpWanted {
+		n, set, err = cmd.resolve(n)
 	}
 	switch {
 	case err != nil:
@@ -140,12 +140,10 @@ func runCommand(ctx context.Context, rt *Runtime, cmd *command, argv []string) i
 	case n.HelpWanted:
 		helpOn(rt.Stdout, cmd)
 		return 0
-	case len(n.Positional) > 0:
-		return rt.fail(cmd, usage("PositionalParameterNotFound", "%s takes no argument %q", cmd.name, n.Positional[0]).Hint("pss help %s", strings.ToLower(cmd.name)))
 	case n.HasPassthrough && cmd.words == "":
 		return rt.fail(cmd, usage("PositionalParameterNotFound", "%s takes nothing behind --", cmd.name).Hint("pss help %s", strings.ToLower(cmd.name)))
 	}
-	in := &input{cmd: cmd, passthrough: n.Passthrough, dashes: n.HasPassthrough, brace: n.Brace}
+	in := &input{cmd: cmd, set: set, passthrough: n.Passthrough, dashes: n.HasPassthrough, brace: n.Brace}
 	app := &cli.App{
 		Name: "pss", HideHelp: true, HideVersion: true, HideHelpCommand: true,
 		DisableSliceFlagSeparator: true, ExitErrHandler: func(*cli.Context, error) {},
@@ -153,10 +151,7 @@ func runCommand(ctx context.Context, rt *Runtime, cmd *command, argv []string) i
 		Writer:       rt.Stderr, ErrWriter: rt.Stderr, Flags: flagsOf(params),
 		Action: func(c *cli.Context) error {
 			in.Context = c
-			if err := rt.setOutput(in); err != nil {
-				return err
-			}
-			return cmd.run(ctx, rt, in)
+			return rt.carryOut(ctx, in)
 		},
 	}
 	return rt.fail(cmd, app.RunContext(ctx, append([]string{"pss"}, n.Args...)))
@@ -176,15 +171,6 @@ func flagsOf(params []Parameter) []cli.Flag {
 		}
 	}
 	return flags
-}
-
-// commonParams are those of every cmdlet.
-func commonParams() []param {
-	return []param{
-		{Parameter{Name: "Output", Aliases: []string{"o"}, Kind: KindValue, Common: true},
-			"table, wide, list, json, ndjson, csv, id, instance-id, name or value", "$PSS_OUTPUT, else table"},
-		{Parameter{Name: "Property", Kind: KindList, Common: true}, "the properties to show, in this order", "those of the view"},
-	}
 }
 
 // exitCode is the way in which a cmdlet ends with a code but no error to show.

@@ -12,7 +12,7 @@ func init() { register("Version", nil, newVersion) }
 func newVersion() *command {
 	return &command{
 		name: "Version", synopsis: "Prints the version of pss.",
-		examples: []example{{"pss version", ""}},
+		examples: []example{{command: "pss version"}},
 		run: func(_ context.Context, rt *Runtime, _ *input) error {
 			if rt.machine() {
 				return rt.write([]versionObject{{Version: api.Version, Protocol: api.ProtocolVersion}})

@@ -235,7 +235,7 @@ func command(ctx context.Context, ts *testscript.TestScript, args []string) *exe
 
 // passed are the variables of a script that its processes get.
 var passed = []string{
-	"PATH", "HOME", "TMPDIR", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "PSSessionOption", "LC_ALL", "TZ", "GORACE", "PSS_TEST_FAULT",
+	"PATH", "HOME", "TMPDIR", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "PSS_NO_INPUT", "PSSessionOption", "PSSessionConfigurationName", "NO_COLOR", "TERM", "LANG", "LC_ALL", "TZ", "GORACE", "PSS_TEST_FAULT",
 }
 
 func environment(ts *testscript.TestScript) []string {

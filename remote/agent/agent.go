@@ -75,10 +75,9 @@ func Run(ctx context.Context, paths config.Paths, ready io.Writer, log *slog.Log
 			os.Remove(paths.AgentSocket())
 		}
 	}()
-	srv := client.NewServer(a.handler())
+	srv := client.NewServer(a.handler(), log)
 	srv.IdleTimeout = time.Second // a cmdlet keeps no connection
 	srv.ConnContext = a.identify
-	srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	fmt.Fprintln(ready, "ready")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

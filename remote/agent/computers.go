@@ -26,7 +26,7 @@ const defaultPort = "5986"
 // agent's mutex.
 type computer struct {
 	a       *Agent
-	name    string // folded
+	name    string // folded; or https://HOST:PORT
 	local   bool
 	conf    config.Computer
 	dial    client.Dialer
@@ -49,9 +49,12 @@ func (a *Agent) computerLocked(name string) *computer {
 	c := &computer{a: a, name: key, pool: map[string]*client.Client{}}
 	found := false
 	for n, conf := range a.known {
-		if strings.EqualFold(n, key) {
+		if strings.EqualFold(n, api.ComputerOf(key)) {
 			c.conf, found = conf, true
 		}
+	}
+	if address, ok := strings.CutPrefix(key, "https://"); ok {
+		c.conf.Address = address
 	}
 	c.local = key == "localhost" && !found
 	if c.dial = client.DialTLS(c.endpoint); c.local {
@@ -117,12 +120,12 @@ func (k *computer) connect(ctx context.Context) (net.Conn, error) {
 	if err == nil || errors.As(err, &known) {
 		return conn, err
 	}
-	e := api.Errorf(api.CodeUnreachable, "[%s] connecting to the computer failed: %v", k.name, k.reason(err)).
-		WithID("CannotConnect").On(k.name)
+	e := api.Errorf(api.CodeUnreachable, "[%s] connecting to the computer failed: %v", k.shown(), k.reason(err)).
+		WithID("CannotConnect").On(k.shown())
 	if k.local {
 		return nil, e.Hint("look into %s for the reason", k.a.paths.HostLog())
 	}
-	return nil, e.Hint("check the name, and that 'pss host' runs there; config.toml says where a computer listens: [computers.%s] address = \"HOST:PORT\"", k.name)
+	return nil, e.Hint("check the name, and that 'pss host' runs there; config.toml says where a computer listens: [computers.%s] address = \"HOST:PORT\"", k.shown())
 }
 
 // reason says for people why a connection was not made or lost.
@@ -138,11 +141,22 @@ func (k *computer) reason(err error) error {
 // has failed; of others it is not known.
 func (k *computer) lost(method string, err error) error {
 	if method == http.MethodGet {
-		return api.Errorf(api.CodeUnreachable, "[%s] the computer was asked in vain: %v", k.name, k.reason(err)).
-			WithID("CannotConnect").On(k.name).Hint("try again; pss get-pssession --computer-name %s tells whether it answers", k.name)
+		return api.Errorf(api.CodeUnreachable, "[%s] the computer was asked in vain: %v", k.shown(), k.reason(err)).
+			WithID("CannotConnect").On(k.shown()).Hint("try again; pss get-pssession %s tells whether it answers", k.asked())
 	}
-	return api.Errorf(api.CodeOutcomeUnknown, "[%s] the connection was lost before the computer answered: %v", k.name, k.reason(err)).
-		On(k.name).Hint("see what became of it: pss get-pssession --computer-name %s", k.name)
+	return api.Errorf(api.CodeOutcomeUnknown, "[%s] the connection was lost before the computer answered: %v", k.shown(), k.reason(err)).
+		On(k.shown()).Hint("see what became of it: pss get-pssession %s", k.asked())
+}
+
+// shown is the computer's name for people.
+func (k *computer) shown() string { return api.ComputerOf(k.name) }
+
+// asked is what asks the computer, as part of a command line.
+func (k *computer) asked() string {
+	if k.shown() != k.name {
+		return "--connection-uri " + k.name
+	}
+	return "--computer-name " + k.name
 }
 
 // endpoint finds where the computer listens, and starts the user's own host if
@@ -266,8 +280,8 @@ func (k *computer) readToken() (string, error) {
 		return "", nil // the host makes it when it first starts
 	}
 	if err != nil {
-		return "", api.Errorf(api.CodeAccessDenied, "the token of %s cannot be read: %v", k.name, err).On(k.name).
-			Hint("correct token_file of [computers.%s] in config.toml", k.name)
+		return "", api.Errorf(api.CodeAccessDenied, "the token of %s cannot be read: %v", k.shown(), err).On(k.shown()).
+			Hint("correct token_file of [computers.%s] in config.toml", k.shown())
 	}
 	return strings.TrimSpace(string(b)), nil
 }

@@ -29,7 +29,7 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 	// A cmdlet that is gone ends the wait, not the making: the session is known here.
 	made := make(chan answerTo, 1)
 	go func() {
-		s, err := a.create(c, e, &req)
+		s, err := a.create(client.ForRequest(a.ctx, r.Context()), c, e, &req)
 		made <- answerTo{s, err}
 	}()
 	select {
@@ -47,8 +47,8 @@ type answerTo struct {
 }
 
 // create makes the session of an entry.
-func (a *Agent) create(c *clientSession, e *entry, req *api.CreateRequest) (*api.Session, error) {
-	ctx, cancel := context.WithTimeout(a.ctx, makeTimeout)
+func (a *Agent) create(ctx context.Context, c *clientSession, e *entry, req *api.CreateRequest) (*api.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, makeTimeout)
 	defer cancel()
 	s, err := a.hostFor(c, req.ComputerName).Create(ctx, e.instance, req)
 	switch {

@@ -85,7 +85,8 @@ func (a *Agent) shown(c *clientSession, e *entry, s *api.Session) *api.Session {
 	if e.attached {
 		a.computerLocked(e.computer).beatLocked()
 	}
-	s.ID, s.ComputerName = e.id, e.computer
+	s.ID = e.id
+	s.At(e.computer)
 	return s
 }
 
@@ -117,7 +118,7 @@ func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSe
 	}
 	if r.URL.Query().Get(api.QueryForget) == "true" {
 		a.forget(c, e)
-		return nil, forgotten(api.Errorf(api.CodeUnreachable, "[%s] the computer does not answer", e.computer).On(e.computer))
+		return nil, forgotten(api.Errorf(api.CodeUnreachable, "[%s] the computer does not answer", api.ComputerOf(e.computer)).On(api.ComputerOf(e.computer)))
 	}
 	a.mu.Lock()
 	epoch := uint64(0)
@@ -220,8 +221,8 @@ func (a *Agent) handleDetach(w http.ResponseWriter, r *http.Request, c *clientSe
 	}
 	if s, err = host.Detach(r.Context(), e.instance, &req); err != nil {
 		if api.IsCode(err, api.CodeVersion) {
-			err = api.Errorf(api.CodeVersion, "session %s stays connected: the endpoint on %s does not support disconnect (%v)", e.name, e.computer, err).
-				WithID("EndpointDoesNotSupportDisconnect").On(e.name).Hint("update pss on %s", e.computer)
+			err = api.Errorf(api.CodeVersion, "session %s stays connected: the endpoint on %s does not support disconnect (%v)", e.name, api.ComputerOf(e.computer), err).
+				WithID("EndpointDoesNotSupportDisconnect").On(e.name).Hint("update pss on %s", api.ComputerOf(e.computer))
 		}
 		return nil, err
 	}

@@ -119,9 +119,10 @@ func (a *Agent) showLocked(c *clientSession, e *entry) {
 
 // remembered is what is known of a session whose computer does not answer.
 func (e *entry) remembered() *api.Session {
-	s := &api.Session{ID: e.id, ComputerName: e.computer, Unreachable: true, CommandState: api.CommandNone, Runspace: api.RunspaceInfo{
+	s := &api.Session{ID: e.id, Unreachable: true, CommandState: api.CommandNone, Runspace: api.RunspaceInfo{
 		InstanceID: e.instance, Name: e.name, ConfigurationName: e.conf, Life: api.LifeOpen,
 	}}
+	s.At(e.computer)
 	s.State, s.Availability = api.View(&s.Runspace, api.ClientID{}, false)
 	return s
 }

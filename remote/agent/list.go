@@ -29,7 +29,7 @@ func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSess
 			if e.Code != api.CodeInternal {
 				e = e.WithID(e.FullyQualifiedErrorID + ",RemotePSSessionQueryFailed")
 			}
-			list.Errors = append(list.Errors, e.On(computers[i]))
+			list.Errors = append(list.Errors, e.On(api.ComputerOf(computers[i])))
 			if local {
 				list.Sessions = append(list.Sessions, a.unreachable(c, computers[i])...)
 			}
@@ -102,7 +102,8 @@ func (a *Agent) merge(c *clientSession, name string, sessions []api.Session, loc
 		if e.asked.Before(asked) && e.learn(&s) || fresh {
 			changes = append(changes, change{Client: c.key, Entry: e.saved()})
 		}
-		s.ID, s.ComputerName = e.id, e.computer
+		s.ID = e.id
+		s.At(e.computer)
 		out = append(out, s)
 	}
 	for id, e := range c.entries {

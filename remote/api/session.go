@@ -1,6 +1,11 @@
 package api
 
-import "time"
+import (
+	"cmp"
+	"net"
+	"strings"
+	"time"
+)
 
 // ClientID names a client session: an opaque pair. Principal is set by whoever
 // authenticated it and is never taken from a request; ID is the client's own.
@@ -106,15 +111,42 @@ func (r *RunspaceInfo) Unread() (bytes int64, records uint64) {
 type Session struct {
 	ID           int    `json:",omitempty"` // of the asker's client session
 	ComputerName string `json:",omitempty"` // as typed
-	State        RunspaceState
-	Availability Availability
-	CommandState CommandState
-	Runspace     RunspaceInfo
-	Unreachable  bool `json:",omitempty"` // its computer does not answer: this is what the agent remembers
+	// ConnectionURI is how the computer was named, where that was by an address:
+	// https://HOST:PORT.
+	ConnectionURI string `json:"ConnectionUri,omitempty"`
+	State         RunspaceState
+	Availability  Availability
+	CommandState  CommandState
+	Runspace      RunspaceInfo
+	Unreachable   bool `json:",omitempty"` // its computer does not answer: this is what the agent remembers
 	// LastSeen is when the host last heard of the client that is attached.
 	LastSeen *time.Time `json:",omitempty"`
 	// Existed answers CreateRequest.IfAbsent: nothing was made.
 	Existed bool `json:",omitempty"`
+}
+
+// At names the session's computer by ref: a name, or the URI of its host.
+func (s *Session) At(ref string) {
+	s.ComputerName = ComputerOf(ref)
+	if s.ConnectionURI = ""; s.ComputerName != ref {
+		s.ConnectionURI = ref
+	}
+}
+
+// Computer is the reverse of At.
+func (s *Session) Computer() string { return cmp.Or(s.ConnectionURI, s.ComputerName) }
+
+// ComputerOf returns the computer's name in ref, which is a name or https://HOST:PORT.
+func ComputerOf(ref string) string {
+	address, ok := strings.CutPrefix(ref, "https://")
+	if !ok {
+		return ref
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return host
 }
 
 // SessionList answers GET sessions. Errors are the computers that did not

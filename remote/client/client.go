@@ -46,6 +46,8 @@ type Client struct {
 	KeptTimeout time.Duration
 	// Retry is how long a request is repeated whose answer was lost (see repeatable).
 	Retry time.Duration
+	// Trace is told of every request that was answered, or broke off; nil: nobody is.
+	Trace func(t Trace)
 	// Lost makes the error for a request whose answer did not come, or is nil.
 	Lost func(method string, err error) error
 
@@ -58,6 +60,13 @@ type conn struct {
 	net.Conn
 	br   *bufio.Reader
 	used time.Duration // platform.BootTime: a suspended computer's connections grow old, too
+}
+
+// Trace is one exchange, for people who want to follow it.
+type Trace struct {
+	Method, Path string
+	Status       int // 0: no answer
+	Took         time.Duration
 }
 
 // Request is one control request.
@@ -208,7 +217,15 @@ func (c *Client) send(ctx context.Context, r Request, upgrade string) (*conn, *h
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
+	began := time.Now()
 	resp, release, err := c.exchange(ctx, cn, kept, req, body)
+	if c.Trace != nil {
+		t := Trace{Method: r.Method, Path: r.Path, Took: time.Since(began)}
+		if resp != nil {
+			t.Status = resp.StatusCode
+		}
+		c.Trace(t)
+	}
 	if err != nil {
 		cn.Close()
 		return nil, nil, nil, r.broken(ctx, err, kept)
@@ -280,6 +297,9 @@ func (c *Client) request(ctx context.Context, r Request, upgrade string) (*http.
 	}
 	for k, v := range r.Header {
 		req.Header[k] = v
+	}
+	if id, ok := ctx.Value(requestIDKey{}).(string); ok {
+		req.Header.Set(api.HeaderRequestID, id)
 	}
 	req.Header.Set(api.HeaderVersion, api.Version)
 	if body != nil {

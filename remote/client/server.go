@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -129,10 +130,12 @@ func WantsUpgrade(r *http.Request) bool {
 }
 
 // NewServer returns a server for h whose waits are all bounded: a slow or silent
-// client cannot hold it up.
-func NewServer(h http.Handler) *http.Server {
+// client cannot hold it up. log takes its errors, and a line for each request with an
+// id (api.HeaderRequestID).
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           traced(log, h),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    32 << 10,

@@ -128,8 +128,7 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 	if limit == 0 {
 		limit = config.DefaultMaxConnections
 	}
-	h.server = client.NewServer(h.handler())
-	h.server.ErrorLog = slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)
+	h.server = client.NewServer(h.handler(), h.log)
 	tl := client.NewRecycler(client.ListenTLS(client.LimitListener(l, limit), cert))
 	h.server.BaseContext = func(net.Listener) context.Context { return tl.Context(ctx) }
 	if err := h.announce(l.Addr().(*net.TCPAddr), cert); err != nil {

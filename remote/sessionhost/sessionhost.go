@@ -155,7 +155,7 @@ func (s *Session) socket() string { return filepath.Join(s.dir, "sock") }
 
 // serve answers requests until the session is over.
 func (s *Session) serve(ctx context.Context) error {
-	srv := client.NewServer(s.handler())
+	srv := client.NewServer(s.handler(), s.log)
 	srv.BaseContext = func(l net.Listener) context.Context {
 		if r, ok := l.(*client.Recycler); ok {
 			return r.Context(ctx)

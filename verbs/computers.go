@@ -1,0 +1,183 @@
+package verbs
+
+import (
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pss/config"
+	"pss/remote/api"
+)
+
+// The parameter sets of cmdlets that select sessions or computers.
+const (
+	setSession          = "Session"
+	setID               = "Id"
+	setName             = "Name"
+	setInstance         = "InstanceId"
+	setComputer         = "ComputerName"
+	setComputerInstance = "ComputerInstanceId"
+	setURI              = "ConnectionUri"
+	setURIInstance      = "ConnectionUriInstanceId"
+)
+
+// computerParams are those that say which computer is meant and how it is reached.
+// Sets are those in which it is named, uris those in which its URI is given.
+func computerParams(help, def string, sets, uris []string) []param {
+	both := slices.Concat(sets, uris)
+	return []param{
+		list("ComputerName", help+"; @GROUP of config.toml, @file:PATH for a list").alias("Cn").in(sets...).takes(computerName()).byDefault(def),
+		value("Port", "of the host, where it is not the computer's own in config.toml").in(sets...).takes(wholeNumber(1, 65535)).byDefault("5986"),
+		list("ConnectionUri", "computers by https://HOST[:PORT]; without a port it is 443").alias("URI", "CU").in(uris...).takes(connectionURI()),
+		flag("UseSSL", "").in(sets...).ignored("the connection always uses TLS 1.3"),
+		value("ApplicationName", "").in(sets...).ignored("a host of pss has one application"),
+		flag("AllowRedirection", "").in(uris...).ignored("a host of pss never redirects"),
+		value("Credential", "").in(both...).refused("sessions are opened with the local token of the host; other ways to prove who you are come with remote computers"),
+		value("Authentication", "").in(both...).refused("the host decides how you prove who you are; config.toml has token_file"),
+		value("CertificateThumbprint", "").in(both...).refused("client certificates come with remote computers; config.toml has fingerprint for the host's own key"),
+	}
+}
+
+// sshParams are those of PowerShell's sessions over ssh, which pss does not have yet.
+func sshParams(sets ...string) []param {
+	const why = "the ssh transport is not there yet; a computer is reached by its host's address in config.toml"
+	return []param{
+		list("HostName", "").in(sets...).refused(why),
+		value("UserName", "").in(sets...).refused(why),
+		value("KeyFilePath", "").alias("IdentityFilePath").in(sets...).refused(why),
+		list("SSHConnection", "").in(sets...).refused(why),
+		flag("SSHTransport", "").in(sets...).refused(why),
+		value("Subsystem", "").in(sets...).refused(why),
+		value("ConnectingTimeout", "").in(sets...).refused(why),
+	}
+}
+
+// connectionURI takes an absolute https URI of a host.
+func connectionURI() valueKind {
+	return valueKind{shows: "URI", check: func(text string) (string, *api.Error) {
+		u, err := url.Parse(text)
+		switch {
+		case err != nil || u.Host == "" || u.Hostname() == "":
+			return "", conversion("cannot be %q: it takes https://HOST[:PORT]", text)
+		case !strings.EqualFold(u.Scheme, "https"):
+			return "", conversion("cannot be %q: pss speaks HTTPS only", text).Hint("write https://%s", u.Host)
+		case u.Path != "" && u.Path != "/" && !strings.EqualFold(u.Path, "/wsman") || u.RawQuery != "" || u.User != nil:
+			return "", conversion("cannot be %q: a host has one application; it takes https://HOST[:PORT]", text)
+		}
+		port := u.Port()
+		if port == "" {
+			port = "443"
+		}
+		return "https://" + net.JoinHostPort(u.Hostname(), port), nil
+	}}
+}
+
+// readComputers returns the computers that the command line names as the agent
+// knows them: names, and URIs where a port was given. What several groups name counts
+// once.
+func readComputers(rt *Runtime, in *input) ([]string, error) {
+	var names []string
+	for _, word := range in.StringSlice("computer-name") {
+		if !strings.HasPrefix(word, "@") {
+			names = append(names, word)
+			continue
+		}
+		more, err := rt.group(word)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, slices.DeleteFunc(once(more), func(n string) bool { return contains(names, n) })...)
+	}
+	if port := in.String("port"); port != "" {
+		for i, name := range names {
+			names[i] = "https://" + net.JoinHostPort(strings.Trim(name, "[]"), port)
+		}
+	}
+	return append(names, in.StringSlice("connection-uri")...), nil
+}
+
+// once leaves each computer once, in any case of its letters.
+func once(names []string) []string {
+	var out []string
+	for _, name := range names {
+		if !contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func contains(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}
+
+// group returns the computers of @GROUP or @file:PATH.
+func (rt *Runtime) group(word string) ([]string, error) {
+	if path, ok := strings.CutPrefix(word, "@file:"); ok {
+		return computersOfFile(path)
+	}
+	paths, err := rt.paths()
+	if err != nil {
+		return nil, err
+	}
+	conf, err := paths.LoadClient()
+	if err != nil {
+		return nil, err
+	}
+	var known []string
+	for name, computers := range conf.Groups {
+		if strings.EqualFold(name, word[1:]) {
+			return checkedComputers("the group "+word, computers)
+		}
+		known = append(known, name)
+	}
+	return nil, unknownGroup(word, known, paths)
+}
+
+func unknownGroup(word string, known []string, paths config.Paths) error {
+	slices.Sort(known)
+	e := usage("PSSessionInvalidComputerName", "there is no group of computers %q", word[1:]).On(word)
+	if near := nearest(word[1:], known, func(n string) []string { return []string{n} }); len(near) > 0 {
+		return e.Hint("did you mean @%s?", strings.Join(near, " or @"))
+	}
+	return e.Hint("write it into %s: [groups] %s = [\"Server01\", \"Server02\"]; a list in a file is @file:PATH", paths.ClientFile(), word[1:])
+}
+
+// computersOfFile reads names separated by blanks, commas or line ends; # begins a
+// comment.
+func computersOfFile(path string) ([]string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usage("FileReadError", "the list of computers could not be read: %v", err).On(path)
+	}
+	var names []string
+	for i, line := range strings.Split(string(text), "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\r,", r) })
+		more, err := checkedComputers("line "+strconv.Itoa(i+1)+" of "+path, words)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, more...)
+	}
+	if len(names) == 0 {
+		return nil, usage("PSSessionInvalidComputerName", "%s names no computer", path).On(path)
+	}
+	return names, nil
+}
+
+func checkedComputers(where string, names []string) ([]string, error) {
+	kind := computerName()
+	out := make([]string, len(names))
+	for i, name := range names {
+		got, err := kind.check(name)
+		if err != nil {
+			return nil, usage(err.FullyQualifiedErrorID, "%s %s", where, err.Message)
+		}
+		out[i] = got
+	}
+	return out, nil
+}
