@@ -7,25 +7,28 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"pss/remote/api"
 )
 
 // SessionRef names one session. The identity is the ID, which stays valid in
-// the client session that printed it, or else the InstanceID; Name and
-// ComputerName are what the input said besides.
+// the client session that printed it, or else the InstanceID, or else the Name, which
+// several sessions may share. Name and ComputerName are otherwise what the input said
+// besides.
 type SessionRef struct {
 	ID           int    `json:"Id"`         // 0 if the input had none
 	InstanceID   string `json:"InstanceId"` // lower case, empty if the input had none
 	Name         string
 	ComputerName string
+	Line         int `json:"-"` // of the input, from 1
 }
 
 // maxRefInput is far above any listing: what is larger was piped by mistake.
 const maxRefInput = 16 << 20
 
 // ParseSessionRefs reads r to its end and returns the sessions that
-// ParseSessionRefText finds there.
+// ParseSessionRefText finds there. Besides, a line may be a session's name.
 func ParseSessionRefs(r io.Reader) ([]SessionRef, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxRefInput+1))
 	if err != nil {
@@ -35,60 +38,124 @@ func ParseSessionRefs(r io.Reader) ([]SessionRef, error) {
 		return nil, api.Errorf(api.CodeTooLarge, "the input is larger than %d MiB: these are no sessions", maxRefInput>>20).
 			WithID("InputObjectNotBound")
 	}
-	return ParseSessionRefText(string(text))
+	return parseRefs(string(text), true)
 }
 
 // ParseSessionRefText reads session ids, GUIDs, JSON objects and arrays of
-// sessions, and tables as this program prints them, one after the other in any
-// mixture; blank lines separate nothing. Names are refused, since several
-// sessions may share one. A line that is none of these is an error with its
-// number; no text is no session and no error.
-func ParseSessionRefText(s string) ([]SessionRef, error) {
-	p := refParser{rest: strings.TrimPrefix(s, "\ufeff")}
+// sessions, and tables, lists and CSV as this program prints them, one after the other
+// in any mixture; blank lines separate nothing. A line that is none of these is an
+// error with its number; no text is no session and no error.
+func ParseSessionRefText(s string) ([]SessionRef, error) { return parseRefs(s, false) }
+
+func parseRefs(s string, names bool) ([]SessionRef, error) {
+	p := refParser{rest: strings.TrimPrefix(s, "\ufeff"), names: names}
 	for p.rest != "" {
 		if err := p.step(); err != nil {
 			return nil, err
 		}
 	}
+	if err := p.endShape(); err != nil {
+		return nil, err
+	}
 	return p.refs, nil
 }
 
-// refParser is one run of ParseSessionRefText.
+// refParser is one run of parseRefs.
 type refParser struct {
 	rest  string
+	names bool      // a line may be a name
 	line  int       // number of the line that was taken last
 	table *refTable // the table whose rows are expected, if any
+	shape refShape  // the list or CSV that goes on, if any
 	refs  []SessionRef
+}
+
+// add takes over what the line that was taken last names.
+func (p *refParser) add(refs ...SessionRef) {
+	for _, ref := range refs {
+		ref.Line = p.line
+		p.refs = append(p.refs, ref)
+	}
+}
+
+// endShape ends the list or CSV.
+func (p *refParser) endShape() error {
+	if p.shape == nil {
+		return nil
+	}
+	refs, err := p.shape.end()
+	p.shape = nil
+	if err != nil {
+		return p.bad("%s", err)
+	}
+	p.add(refs...)
+	return nil
 }
 
 // step reads one line, or the lines of one JSON value.
 func (p *refParser) step() error {
 	start := strings.TrimLeft(p.rest, " \t")
 	if strings.HasPrefix(start, "[") || strings.HasPrefix(start, "{") && !isBracedGUID(start) {
+		if err := p.endShape(); err != nil {
+			return err
+		}
 		return p.json(start)
 	}
 	line := p.take()
 	word := strings.TrimSpace(line)
 	if word == "" {
-		return nil
+		return p.endShape()
+	}
+	if p.shape != nil {
+		refs, taken, err := p.shape.line(line)
+		if err != nil {
+			return p.bad("%s in %q", err, clip(word))
+		}
+		if p.add(refs...); taken {
+			return nil
+		}
+		if err := p.endShape(); err != nil {
+			return err
+		}
 	}
 	if ref, ok := parseRefWord(word); ok {
-		p.refs = append(p.refs, ref)
+		p.add(ref)
 		return nil
 	}
-	if isTableHeader(line) {
+	return p.text(line, word)
+}
+
+// text reads a line of some printed output, or a name.
+func (p *refParser) text(line, word string) error {
+	switch {
+	case isTableHeader(line):
 		return p.header(line)
+	case newRefCSV(line) != nil:
+		p.shape = newRefCSV(line)
+		return nil
+	case newRefList(line) != nil:
+		p.shape = newRefList(line)
+		_, _, err := p.shape.line(line)
+		return err
 	}
-	if p.table == nil {
+	isName := p.names && !strings.ContainsFunc(word, unicode.IsControl) && strings.Trim(word, "-0123456789 ") != "" && len(word) <= maxRefName
+	if p.table != nil && !(isName && !strings.ContainsAny(word, " \t")) {
+		ref, err := p.table.row(line)
+		if err != nil {
+			return p.bad("%s in %q", err, clip(word))
+		}
+		p.add(ref)
+		return nil
+	}
+	if !isName {
 		return p.bad("%q names no session", clip(word))
 	}
-	ref, err := p.table.row(line)
-	if err != nil {
-		return p.bad("%s in %q", err, clip(word))
-	}
-	p.refs = append(p.refs, ref)
+	p.add(SessionRef{Name: word})
 	return nil
 }
+
+// maxRefName is longer than any session's name.
+const maxRefName = 256
 
 // take removes the next line from the rest.
 func (p *refParser) take() string {
@@ -122,7 +189,10 @@ func (p *refParser) json(start string) error {
 		p.line = first
 		return p.bad("%s", err)
 	}
-	p.refs = append(p.refs, refs...)
+	before := p.line
+	p.line = first
+	p.add(refs...)
+	p.line = before
 	end := int(d.InputOffset())
 	p.line += strings.Count(start[:end], "\n")
 	p.rest = strings.TrimLeft(start[end:], " \t\r")
@@ -137,7 +207,7 @@ func (p *refParser) json(start string) error {
 func (p *refParser) bad(format string, args ...any) error {
 	return api.Errorf(api.CodeUsage, "line %d of the sessions: %s", p.line, fmt.Sprintf(format, args...)).
 		WithID("InputObjectNotBound").
-		Hint("give ids, GUIDs, or the output of pss get-pssession")
+		Hint("give ids, GUIDs, names, or the output of pss get-pssession in whatever format")
 }
 
 // refsOfJSON accepts sessions, ids and GUIDs, and arrays of them.
@@ -183,8 +253,8 @@ func checkRef(ref SessionRef) ([]SessionRef, error) {
 		}
 		ref.InstanceID = guid
 	}
-	if ref.ID < 0 || ref.ID == 0 && ref.InstanceID == "" {
-		return nil, fmt.Errorf("the object has neither Id nor InstanceId")
+	if ref.ID < 0 || ref.ID == 0 && ref.InstanceID == "" && ref.Name == "" {
+		return nil, fmt.Errorf("the object has neither Id nor InstanceId nor Name")
 	}
 	return []SessionRef{ref}, nil
 }

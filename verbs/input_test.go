@@ -62,7 +62,30 @@ func TestParseSessionRefs(t *testing.T) {
 	} {
 		got, err := ParseSessionRefs(strings.NewReader(test.in))
 		require.NoError(t, err, test.in)
-		assert.Equal(t, test.want, got, test.in)
+		assert.Equal(t, test.want, withoutLines(got), test.in)
+	}
+}
+
+func withoutLines(refs []SessionRef) []SessionRef {
+	for i := range refs {
+		refs[i].Line = 0
+	}
+	return refs
+}
+
+// A line of standard input may be a name; what is nothing else is one.
+func TestParseSessionRefsTakesNames(t *testing.T) {
+	refs, err := ParseSessionRefs(strings.NewReader("build\n7\n本番 2\n" + testTable + "nightly\nId,Name\n9,a\n\nName : b\nId   : 3\n\n{\"Name\":\"c\"}\n"))
+	require.NoError(t, err)
+	assert.Equal(t, []SessionRef{
+		{Name: "build", Line: 1}, {ID: 7, Line: 2}, {Name: "本番 2", Line: 3},
+		{ID: 2, Name: "Session2", ComputerName: "Server01", Line: 6}, {ID: 3, Name: "本番", ComputerName: "サーバー", Line: 7},
+		{Name: "nightly", Line: 8}, {ID: 9, Name: "a", Line: 10}, {ID: 3, Name: "b", Line: 14}, {Name: "c", Line: 15},
+	}, refs)
+	for _, bad := range []string{"-2", "---", "a\x1bb", "{", strings.Repeat("x", 300), "Id,Name\nx,a", "Id : x\n"} {
+		_, err := ParseSessionRefs(strings.NewReader("1\n" + bad))
+		require.Error(t, err, bad)
+		assert.Regexp(t, "^line [23] of the sessions: ", err.Error())
 	}
 }
 
@@ -122,7 +145,9 @@ func TestParseSessionRefsReadsEveryOutput(t *testing.T) {
 			rows = append(rows, row)
 			want = append(want, SessionRef{ID: row.ID, Name: row.Name, ComputerName: row.ComputerName})
 		}
-		for _, mode := range []format.Mode{format.ModeTable, format.ModeWide, format.ModeJSON, format.ModeNDJSON, format.ModeID} {
+		for _, mode := range []format.Mode{
+			format.ModeTable, format.ModeWide, format.ModeJSON, format.ModeNDJSON, format.ModeID, format.ModeInstanceID, format.ModeList, format.ModeCSV,
+		} {
 			var b strings.Builder
 			require.NoError(t, format.Write(&b, format.Options{Mode: mode}, rows))
 			got, err := ParseSessionRefText(b.String())
@@ -130,11 +155,14 @@ func TestParseSessionRefsReadsEveryOutput(t *testing.T) {
 			require.Len(t, got, len(want))
 			for i, ref := range want {
 				switch mode {
-				case format.ModeJSON, format.ModeNDJSON:
+				case format.ModeJSON, format.ModeNDJSON, format.ModeList, format.ModeCSV:
 					ref.InstanceID = testGUID
+				case format.ModeInstanceID:
+					ref = SessionRef{InstanceID: testGUID}
 				case format.ModeID:
 					ref = SessionRef{ID: ref.ID}
 				}
+				got[i].Line = 0
 				require.Equal(t, ref, got[i], b.String())
 			}
 		}
@@ -155,7 +183,9 @@ func FuzzParseSessionRefs(f *testing.F) {
 			return
 		}
 		for _, ref := range refs {
-			assert.True(t, ref.ID > 0 || ref.InstanceID != "")
+			assert.True(t, ref.ID > 0 || ref.InstanceID != "" || ref.Name != "")
+			assert.Positive(t, ref.Line)
 		}
+		_, _ = ParseSessionRefs(strings.NewReader(s))
 	})
 }

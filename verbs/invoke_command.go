@@ -152,7 +152,7 @@ func invokeInSessions(ctx context.Context, rt *Runtime, in *input, o *invokeOpti
 	} else if targets, err = o.sel.find(ctx, rt, in, f); err != nil {
 		return err
 	}
-	n := max(len(targets), f.count)
+	n := len(targets) + f.count
 	return eachTarget(f, n, targets, func(s *api.Session) error {
 		return invokeOne(ctx, rt, agent, s, o, n > 1)
 	})

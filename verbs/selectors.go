@@ -2,12 +2,14 @@ package verbs
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 
 	"pss/remote/api"
+	"pss/remote/client"
 )
 
 // selector says which sessions a cmdlet is about.
@@ -109,21 +111,19 @@ func (s *selector) find(ctx context.Context, rt *Runtime, in *input, f *failures
 	}
 	var found []*api.Session
 	for _, ref := range refs {
-		sess, err := agent.Session(ctx, ref.text())
-		if api.IsCode(err, api.CodeNotFound) && ref.ComputerName != "" && ref.InstanceID != "" {
-			// Printed in another client session: once its computer was asked, it has an Id here.
-			if _, qerr := agent.Sessions(ctx, ref.ComputerName); qerr == nil {
-				sess, err = agent.Session(ctx, ref.InstanceID)
-			}
-		}
+		sessions, err := lookUp(ctx, agent, ref)
 		if err != nil && f.instead != nil {
-			err, sess = f.instead(ref, err), nil
+			err = f.instead(ref, err)
+		}
+		if err != nil && s.stdin && ref.Line > 0 {
+			e := *toError(err)
+			e.Message = fmt.Sprintf("line %d of standard input: %s", ref.Line, e.Message)
+			err = &e
 		}
 		if err != nil {
 			f.add(err)
-		} else if sess != nil {
-			found = append(found, sess)
 		}
+		found = append(found, sessions...)
 	}
 	if len(s.names) > 0 {
 		named, err := s.local(ctx, rt, f)
@@ -133,6 +133,51 @@ func (s *selector) find(ctx context.Context, rt *Runtime, in *input, f *failures
 		found = append(found, named...)
 	}
 	return found, nil
+}
+
+// lookUp returns the sessions that ref means: one, or all of a name.
+func lookUp(ctx context.Context, agent *client.Client, ref SessionRef) ([]*api.Session, error) {
+	if ref.ID == 0 && ref.InstanceID == "" {
+		return named(ctx, agent, ref)
+	}
+	s, err := agent.Session(ctx, ref.text())
+	if api.IsCode(err, api.CodeNotFound) && ref.ComputerName != "" && ref.InstanceID != "" {
+		// Printed in another client session: once its computer was asked, it has an Id here.
+		if _, qerr := agent.Sessions(ctx, ref.ComputerName); qerr == nil {
+			s, err = agent.Session(ctx, ref.InstanceID)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []*api.Session{s}, nil
+}
+
+// named returns the sessions of that name: on the computer that ref names, or else of
+// this client session.
+func named(ctx context.Context, agent *client.Client, ref SessionRef) ([]*api.Session, error) {
+	var computers []string
+	if ref.ComputerName != "" {
+		computers = append(computers, ref.ComputerName)
+	}
+	list, err := agent.Sessions(ctx, computers...)
+	if err != nil {
+		return nil, err
+	}
+	var found []*api.Session
+	for i := range list.Sessions {
+		if strings.EqualFold(list.Sessions[i].Runspace.Name, ref.Name) {
+			found = append(found, &list.Sessions[i])
+		}
+	}
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case len(list.Errors) > 0:
+		return nil, list.Errors[0]
+	}
+	return nil, api.Errorf(api.CodeNotFound, "there is no session named %q", ref.Name).WithID("RemoteRunspaceNotAvailableForSpecifiedName").On(ref.Name).
+		Hint("pss get-pssession --computer-name COMPUTER lists what is there")
 }
 
 // text is what the agent finds the session by.

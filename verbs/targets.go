@@ -60,8 +60,9 @@ func (t *targets) agreed(action string) error {
 	return nil
 }
 
-// count is the number of targets, those that were not found included.
-func (t *targets) count() int { return max(len(t.sessions), t.failures.count) }
+// count is the number of targets, those that were not found included; it is asked
+// before anything is done with them.
+func (t *targets) count() int { return len(t.sessions) + t.failures.count }
 
 // print does something to each session, several at a time, reports what fails and
 // prints the rest, of which tell may say something first.
