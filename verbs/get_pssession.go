@@ -41,6 +41,7 @@ func runGetPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err != nil {
 		return err
 	}
+	sel.listing = true
 	state := in.String("state")
 	ahead(func() {
 		var list api.SessionList

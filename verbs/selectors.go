@@ -21,6 +21,7 @@ type selector struct {
 	computers []string
 	conf      string
 	stdin     bool // --session -
+	listing   bool // the sessions are only shown
 }
 
 // sessionSets are the parameter sets of a cmdlet that selects sessions. query adds
@@ -224,10 +225,15 @@ func (s *selector) local(ctx context.Context, rt *Runtime, f *failures) ([]*api.
 	if err != nil {
 		return nil, err
 	}
+	found := s.filter(list.Sessions, f, "RemoteRunspaceNotAvailableForSpecifiedName", "in this client session")
 	for _, e := range list.Errors {
-		f.add(e)
+		// What is done with a session that is out of reach says so itself.
+		said := slices.ContainsFunc(found, func(s *api.Session) bool { return s.Unreachable && s.ComputerName == e.Target })
+		if !said || s.listing {
+			f.add(e)
+		}
 	}
-	return s.filter(list.Sessions, f, "RemoteRunspaceNotAvailableForSpecifiedName", "in this client session"), nil
+	return found, nil
 }
 
 // query asks the computers.
