@@ -53,6 +53,7 @@ func runSendPSSessionInput(ctx context.Context, rt *Runtime, in *input) error {
 	if len(t.sessions) > 1 {
 		return usage("AmbiguousParameterSet", "%d sessions were named; standard input can go to one only", len(t.sessions))
 	}
+	n := t.count()
 	for _, s := range t.sessions {
 		input := io.Reader(rt.Stdin)
 		if none {
@@ -60,7 +61,7 @@ func runSendPSSessionInput(ctx context.Context, rt *Runtime, in *input) error {
 		}
 		t.add(sendInput(ctx, rt, t, s, input, eof, window))
 	}
-	return t.result(t.count())
+	return t.result(n)
 }
 
 // sendInput appends input to that of the session's running command.
