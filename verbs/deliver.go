@@ -22,6 +22,7 @@ const defaultRetryWindow = 4 * time.Minute
 // how its last command ended.
 type delivery struct {
 	rt       *Runtime
+	group    *together
 	session  *api.Session // known parts of it, for JSON
 	out, err *bufio.Writer
 	end      *api.PipelineEnd
@@ -34,8 +35,11 @@ type delivery struct {
 	open     [2]bool         // standard output, error: the last line has not ended
 }
 
-func newDelivery(rt *Runtime, s *api.Session) *delivery {
-	return &delivery{rt: rt, session: s, out: bufio.NewWriterSize(rt.Stdout, 32<<10), err: bufio.NewWriterSize(rt.Stderr, 4<<10)}
+func newDelivery(g *together, s *api.Session) *delivery {
+	return &delivery{
+		rt: g.rt, group: g, session: s,
+		out: bufio.NewWriterSize(g.writer(g.rt.Stdout, s), 32<<10), err: bufio.NewWriterSize(g.writer(g.rt.Stderr, s), 4<<10),
+	}
 }
 
 // Hello notes what the session host will send.
@@ -195,12 +199,7 @@ func (d *delivery) result(cause error) error {
 		for i := range d.records {
 			all = append(all, &d.records[i])
 		}
-		enc := json.NewEncoder(d.out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		if werr := enc.Encode(append(all, &r)); werr != nil {
-			return writeFailed(werr)
-		}
+		d.group.add(append(all, &r)...)
 	}
 	if ferr := d.out.Flush(); ferr != nil {
 		return writeFailed(ferr)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"pss/format"
 	"pss/remote/api"
@@ -121,6 +122,7 @@ func cleanLines(s string) string {
 type failures struct {
 	rt    *Runtime
 	cmd   *command
+	mu    sync.Mutex // guards what follows
 	last  *api.Error
 	count int
 	// instead does something with a session that could not be asked for, or is nil.
@@ -132,6 +134,8 @@ func (f *failures) add(err error) {
 	if err == nil {
 		return
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.last = toError(err)
 	f.count++
 	f.rt.report(f.cmd, f.last)
@@ -152,24 +156,42 @@ func (f *failures) result(targets int) error {
 	return exitCode(1)
 }
 
-// eachTarget runs one after the other; with a single target the exit code is
-// its own.
-func eachTarget(f *failures, n int, targets []*api.Session, run func(*api.Session) error) error {
-	failed := false
-	for _, s := range targets {
+// eachTarget delivers from all targets, limit at a time; with a single one the exit
+// code is its own.
+func eachTarget(f *failures, g *together, n, limit int, targets []*api.Session, run func(*api.Session) error) error {
+	outcomes := each(targets, limit, func(_ int, s *api.Session) (exitCode, error) {
 		err := run(s)
 		code, remote := err.(exitCode)
-		switch {
-		case n == 1 && (remote || err == nil):
-			return err
-		case remote:
-			failed = failed || code != 0
-		default:
+		if !remote && n > 1 {
 			f.add(err)
 		}
-	}
-	if err := f.result(n); err != nil || !failed {
+		g.progress.finished(g.name(s), howEnded(err), err != nil)
+		return code, err
+	})
+	if err := g.end(); err != nil {
 		return err
 	}
-	return exitCode(1)
+	if n == 1 && len(outcomes) == 1 {
+		return outcomes[0].err
+	}
+	for _, o := range outcomes {
+		if o.err != nil {
+			return exitCode(1)
+		}
+	}
+	return f.result(n)
+}
+
+// howEnded says for people how a delivery ended.
+func howEnded(err error) string {
+	code, remote := err.(exitCode)
+	switch {
+	case err == nil:
+		return "done"
+	case code == leftCode:
+		return "left"
+	case remote:
+		return fmt.Sprintf("exit code %d", int(code))
+	}
+	return "failed"
 }

@@ -28,6 +28,7 @@ func newInvokeCommand() *command {
 		throttleParam(),
 		ifAbsentParam("where a session of that name is there, start nothing and print it").in(on...),
 		flag("KeepInputOpen", "with --in-disconnected-session: standard input goes on with pss send-pssessioninput").in(on...),
+		hideParam(),
 		flag("RemoteDebug", "").refused("there is no debugger for shells"),
 	}, creationParams(on...), sshParams(), []param{retryParam()})
 	return &command{
@@ -153,8 +154,9 @@ func invokeInSessions(ctx context.Context, rt *Runtime, in *input, o *invokeOpti
 		return err
 	}
 	n := len(targets) + f.count
-	return eachTarget(f, n, targets, func(s *api.Session) error {
-		return invokeOne(ctx, rt, agent, s, o, n > 1)
+	g := newTogether(rt, in, n, targets)
+	return eachTarget(f, g, n, o.throttle, targets, func(s *api.Session) error {
+		return invokeOne(ctx, g, agent, s, o)
 	})
 }
 
@@ -176,7 +178,8 @@ func invokeOnComputers(ctx context.Context, rt *Runtime, in *input, o *invokeOpt
 		t.At(c)
 		targets = append(targets, t)
 	}
-	return eachTarget(f, n, targets, func(t *api.Session) error {
+	g := newTogether(rt, in, n, targets)
+	return eachTarget(f, g, n, o.throttle, targets, func(t *api.Session) error {
 		req := base
 		req.ComputerName, req.Temporary = t.Computer(), true
 		s, err := agent.Create(ctx, uuid.NewString(), &req)
@@ -185,7 +188,7 @@ func invokeOnComputers(ctx context.Context, rt *Runtime, in *input, o *invokeOpt
 			return e.WithID(strings.TrimSuffix(e.FullyQualifiedErrorID, ",PSSessionOpenFailed") + ",PSSessionStateBroken").On(t.ComputerName)
 		}
 		planted.Point("client-temporary")
-		err = invokeOne(ctx, rt, agent, s, o, n > 1)
+		err = invokeOne(ctx, g, agent, s, o)
 		if leftBehind(err) || planted.On("temporary-session-left") {
 			return err
 		}
@@ -211,12 +214,13 @@ func leftBehind(err error) bool {
 const leftCode = exitCode(247)
 
 // invokeOne runs the command in one session and delivers its output.
-func invokeOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Session, o *invokeOptions, several bool) error {
+func invokeOne(ctx context.Context, g *together, agent *client.Client, s *api.Session, o *invokeOptions) error {
+	rt := g.rt
 	cmd := o.cmd
-	d := newDelivery(rt, s)
+	d := newDelivery(g, s)
 	ref := SessionRef{ID: s.ID, InstanceID: s.Runspace.InstanceID}.text()
 	drive := d.drive(agent, ref, api.StreamRequest{Pipeline: uuid.NewString(), Start: &cmd}, o.window)
-	if input := rt.stdinData(); input != nil && !o.noStdin && !several {
+	if input := rt.stdinData(); input != nil && !o.noStdin && !g.several {
 		cmd.Input, drive.Input = api.InputModeStream, input
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -87,7 +87,7 @@ func startAndLeave(ctx context.Context, rt *Runtime, agent *client.Client, req *
 // startAndStore sends standard input to the command, which it starts if it does not
 // run already.
 func startAndStore(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Session, start *api.FirstCommand, input io.Reader, o *invokeOptions) error {
-	d := newDelivery(rt, s)
+	d := newDelivery(alone(rt), s)
 	drive := d.drive(agent, s.Runspace.InstanceID, api.StreamRequest{
 		Pipeline: start.Pipeline, Start: &start.Command, InputOnly: true, KeepInput: o.keepInput,
 	}, o.window)

@@ -33,6 +33,7 @@ func newReceivePSSession() *command {
 			flag("NoWait", "deliver what is there and do not wait for the command's end"),
 			value("Timeout", "stop waiting then, with exit code 244").alias("TimeoutSec").takes(duration("SECONDS", time.Second, 1, maxInt32*time.Second, false)).byDefault("none"),
 			flag("StopOnInterrupt", "Ctrl-C stops the command, as in PowerShell; twice leaves it"),
+			hideParam(), throttleParam(),
 			sessionOptionParam("options as JSON; of them OutputBufferingMode takes effect"),
 			retryParam()),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
@@ -120,25 +121,28 @@ func runReceivePSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err := t.agreed("Receive"); err != nil {
 		return err
 	}
-	return eachTarget(t.failures, t.count(), t.sessions, func(s *api.Session) error {
-		return receiveOne(ctx, rt, t.agent, s, &o)
+	n := t.count()
+	g := newTogether(rt, in, n, t.sessions)
+	return eachTarget(t.failures, g, n, t.throttle, t.sessions, func(s *api.Session) error {
+		return receiveOne(ctx, g, t.agent, s, &o)
 	})
 }
 
 // receiveOne connects the session if need be and delivers its output.
-func receiveOne(ctx context.Context, rt *Runtime, agent *client.Client, s *api.Session, o *receiveOptions) error {
+func receiveOne(ctx context.Context, g *together, agent *client.Client, s *api.Session, o *receiveOptions) error {
+	rt := g.rt
+	interrupts, stop := rt.interrupts() // before anything is ours to leave
+	defer stop()
 	found := s.State
 	s, err := connectToReceive(ctx, agent, s, o)
 	if err != nil {
 		return err
 	}
-	d := newDelivery(rt, s)
+	d := newDelivery(g, s)
 	d.stamps = o.stamps
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	drive := d.drive(agent, s.Runspace.InstanceID, o.req, o.window)
-	interrupts, stop := rt.interrupts()
-	defer stop()
 	drive.Signals = passInterrupts(ctx, interrupts, drive, o.stops, cancel)
 	if o.timeout > 0 {
 		defer time.AfterFunc(o.timeout, func() { cancel(errTimedOut) }).Stop()

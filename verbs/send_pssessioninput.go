@@ -75,7 +75,7 @@ func sendInput(ctx context.Context, rt *Runtime, t *targets, s *api.Session, inp
 	case p == nil:
 		return api.Errorf(api.CodeInvalidState, "session %s runs no command", s.Runspace.Name).WithID("SendPSSessionInputNotPossible").On(s.Runspace.Name)
 	}
-	d := newDelivery(rt, s)
+	d := newDelivery(alone(rt), s)
 	drive := d.drive(t.agent, s.Runspace.InstanceID, api.StreamRequest{Pipeline: p.ID, InputOnly: true, KeepInput: !eof}, window)
 	drive.Input, drive.AppendInput = input, true
 	return d.run(ctx, drive)

@@ -97,6 +97,7 @@ type scene struct {
 	holds     []func() // releases what is held until the end
 	terminals map[string]*terminal
 	unmount   []string
+	computers []string // that the script made
 }
 
 func sceneOf(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
@@ -126,6 +127,7 @@ func (w *scene) end() {
 	for _, release := range w.holds {
 		release()
 	}
+	w.leaveComputers()
 	for _, c := range w.children {
 		c.stop()
 	}
@@ -176,6 +178,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"signal":    cmdSignal,
 	"await":     cmdAwait,
 	"home":      cmdHome,
+	"computers": cmdComputers,
 	"tmpfs":     cmdTmpfs,
 	"terminal":  cmdTerminal,
 	"type":      cmdType,

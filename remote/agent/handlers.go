@@ -111,6 +111,20 @@ func (a *Agent) forget(c *clientSession, e *entry) {
 	a.record(change{Client: c.key, Entry: e.saved(), Gone: true})
 }
 
+// gone drops what our other client sessions know of a session that was removed: none
+// of them holds it any more.
+func (a *Agent) gone(instance string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.clients {
+		if e := c.entries[instance]; e != nil {
+			delete(c.entries, instance)
+			e.temporary, e.attached = false, false
+			a.record(change{Client: c.key, Entry: e.saved(), Gone: true})
+		}
+	}
+}
+
 func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
 	e, host, err := a.target(r, c)
 	if err != nil {
@@ -146,6 +160,9 @@ func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSe
 	}
 	planted.Point("agent-removed")
 	a.forget(c, e)
+	if err == nil {
+		a.gone(e.instance)
+	}
 	return struct{}{}, err
 }
 
