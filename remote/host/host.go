@@ -144,6 +144,7 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go h.watch(ctx, cancel)
+	go h.quota.watch(ctx) // not part of watch: a session host that does not answer holds up no lease
 	go func() {
 		<-ctx.Done()
 		shut, done := context.WithTimeout(context.Background(), 2*time.Second)
@@ -189,7 +190,6 @@ func (h *Host) watch(ctx context.Context, end func()) {
 		for _, agent := range h.leases.lapsed() {
 			h.detachAll(ctx, agent)
 		}
-		h.quota.look(ctx)
 		busy := h.dir.reap(h.o.Config.RetainOutput.Or(config.DefaultRetainOutput))
 		if h.lock.Gone() || h.o.Embedded && !busy && h.idleFor() > linger && h.dir.living() == 0 {
 			end()

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"pss/config"
@@ -33,10 +33,8 @@ type quota struct {
 	sessions int
 	bytes    int64 // of unread output
 
-	mu     sync.Mutex // guards what follows
-	used   int64
-	looked time.Time
-	tight  map[string]bool // sessions that were told a smaller room
+	used  atomic.Int64    // when it was summed up last
+	tight map[string]bool // sessions that were told a smaller room; watch's own
 }
 
 func newQuota(dir *directory, conf *config.Host) *quota {
@@ -59,31 +57,30 @@ func (q *quota) admit() error {
 		return q.exceeded("this user has %d sessions here, as many as max_sessions allows", n).
 			Hint("remove some: pss remove-pssession --computer-name COMPUTER --name NAME")
 	}
-	return q.room()
+	if q.full() {
+		return q.noRoom()
+	}
+	return nil
 }
 
 // admitStart refuses a request that starts a command while unread output has used up
 // its room. Only then the request is looked into.
 func (q *quota) admitStart(r *http.Request, body []byte) error {
-	err := q.room()
-	if err == nil || r.Method != http.MethodPut && !strings.HasSuffix(r.URL.Path, "/stream") {
+	if !q.full() || r.Method != http.MethodPut && !strings.HasSuffix(r.URL.Path, "/stream") {
 		return nil
 	}
 	var req api.StreamRequest
 	if r.Method != http.MethodPut && (json.Unmarshal(body, &req) != nil || req.Start == nil) {
 		return nil
 	}
-	return err
+	return q.noRoom()
 }
 
-func (q *quota) room() error {
-	q.mu.Lock()
-	used := q.used
-	q.mu.Unlock()
-	if q.bytes == 0 || used < q.bytes {
-		return nil
-	}
-	return q.exceeded("the sessions of this user keep %d bytes of unread output, and max_spool_bytes is %d", used, q.bytes).
+// full reports whether unread output has used up its room.
+func (q *quota) full() bool { return q.bytes > 0 && q.used.Load() >= q.bytes }
+
+func (q *quota) noRoom() error {
+	return q.exceeded("the sessions of this user keep %d bytes of unread output, and max_spool_bytes is %d", q.used.Load(), q.bytes).
 		Hint("receive what is wanted (pss receive-pssession), and remove sessions whose output is not")
 }
 
@@ -125,47 +122,51 @@ func (q *quota) sum(f func(*entry, *api.RunspaceInfo, int64)) (used int64) {
 	return used
 }
 
-// look sums up when it is time, and tells the sessions that produce output how much
+// watch sums up until ctx ends, and tells the sessions that produce output how much
 // room they have left.
+func (q *quota) watch(ctx context.Context) {
+	for q.bytes > 0 {
+		q.look(ctx)
+		pace := quotaCalm
+		if q.bytes-q.used.Load() < quotaNear {
+			pace = quotaPace
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pace):
+		}
+	}
+}
+
 func (q *quota) look(ctx context.Context) {
-	q.mu.Lock()
-	pace := quotaCalm
-	if q.bytes-q.used < quotaNear {
-		pace = quotaPace
-	}
-	due := time.Since(q.looked) >= pace
-	q.mu.Unlock()
-	if q.bytes == 0 || !due {
-		return
-	}
 	type producer struct {
 		e      *entry
 		unread int64
 		size   int64
 	}
 	var running []producer
-	used := q.sum(func(e *entry, info *api.RunspaceInfo, unread int64) {
+	q.used.Store(q.sum(func(e *entry, info *api.RunspaceInfo, unread int64) {
 		if info.Life == api.LifeOpen && info.Running() != nil {
 			running = append(running, producer{e, unread, info.OutputBufferSize})
 		}
-	})
-	q.mu.Lock()
-	q.used, q.looked = used, time.Now()
-	q.mu.Unlock()
-	share := max(0, q.bytes-used) / int64(max(1, len(running)))
+	}))
+	share := max(0, q.bytes-q.used.Load()) / int64(max(1, len(running)))
 	for _, p := range running {
 		room := p.unread + share
-		if room >= p.size && !q.tight[p.e.id] {
+		small := room < p.size
+		if !small && !q.tight[p.e.id] {
 			continue
 		}
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		err := p.e.client().Room(short, p.e.id, &api.RoomRequest{Bytes: room})
 		cancel()
-		if err != nil {
+		switch {
+		case err != nil:
 			q.dir.log.Debug("room not told", "session", p.e.id, "error", err)
-			continue
-		}
-		if q.tight[p.e.id] = room < p.size; room >= p.size {
+		case small:
+			q.tight[p.e.id] = true
+		default:
 			delete(q.tight, p.e.id)
 		}
 	}
