@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -17,8 +19,9 @@ var sessionVariables = []string{"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"}
 
 // outOfLogin returns the command that starts a program in a scope of its own, or nil
 // where that is not needed or not possible. A login manager may end everything in a
-// login's scope when the login ends, whatever session it made for itself.
-func outOfLogin() []string {
+// login's scope when the login ends, whatever session it made for itself. It is found
+// out once: whoever starts roles in a login starts many.
+var outOfLogin = sync.OnceValue(func() []string {
 	if groups, err := os.ReadFile("/proc/self/cgroup"); err != nil || !inLogin(groups) {
 		return nil
 	}
@@ -32,7 +35,7 @@ func outOfLogin() []string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), scopeTimeout)
 	defer cancel()
-	if exec.CommandContext(ctx, run, append(argv[1:], "--", "true")...).Run() != nil {
+	if exec.CommandContext(ctx, run, slices.Concat(argv[1:], []string{"--", "true"})...).Run() != nil {
 		return nil
 	}
 	argv = append(argv, "--", "env")
@@ -40,7 +43,7 @@ func outOfLogin() []string {
 		argv = append(argv, "-u", name)
 	}
 	return argv
-}
+})
 
 // inLogin reports whether the control groups in the text of /proc/PID/cgroup are those
 // of a login: user.slice/…/session-N.scope.
@@ -61,6 +64,12 @@ func inLogin(groups []byte) bool {
 
 // inOwnScope makes cmd, a role that is about to start, leave the login that we run in.
 func inOwnScope(cmd *exec.Cmd) {
+	// A host may outlive its login, and with that the manager that makes scopes.
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		if _, err := os.Stat(dir); err != nil {
+			return
+		}
+	}
 	argv := outOfLogin()
 	self, err := os.Readlink(cmd.Path)
 	if err == nil {
@@ -69,7 +78,7 @@ func inOwnScope(cmd *exec.Cmd) {
 	if argv == nil || err != nil {
 		return
 	}
-	cmd.Path, cmd.Args = argv[0], append(append(argv, self), cmd.Args[1:]...)
+	cmd.Path, cmd.Args = argv[0], slices.Concat(argv, []string{self}, cmd.Args[1:])
 	for _, name := range sessionVariables {
 		if v := os.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
