@@ -247,10 +247,7 @@ func loopback(addr string) string {
 
 // token returns what proves who we are. It is read again when its file changed.
 func (k *computer) token() (string, error) {
-	path := k.conf.TokenFile
-	if k.local {
-		path = k.a.paths.HostToken()
-	}
+	path := k.tokenFile()
 	st, err := os.Stat(path)
 	k.a.mu.Lock()
 	known, changed := k.known, k.changed
@@ -258,7 +255,7 @@ func (k *computer) token() (string, error) {
 	if err == nil && known != "" && st.ModTime().Equal(changed) {
 		return known, nil
 	}
-	token, rerr := k.readToken()
+	token, rerr := k.readToken(path)
 	if err == nil && rerr == nil {
 		k.a.mu.Lock()
 		k.known, k.changed = token, st.ModTime()
@@ -267,11 +264,15 @@ func (k *computer) token() (string, error) {
 	return token, rerr
 }
 
-func (k *computer) readToken() (string, error) {
-	path := k.conf.TokenFile
+// tokenFile is where the token stands, or "" if there is none.
+func (k *computer) tokenFile() string {
 	if k.local {
-		path = k.a.paths.HostToken()
+		return k.a.paths.HostToken()
 	}
+	return k.conf.TokenFile
+}
+
+func (k *computer) readToken(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
