@@ -46,15 +46,9 @@ func (a *Agent) stay(e *entry) {
 
 func (a *Agent) leaveBehind(c *clientSession, e *entry, p *parting, by string) {
 	defer close(p.done)
-	err := a.detachOnce(c, e, p, by)
-	for try := 0; err != nil && try < leaveTries && !api.IsCode(err, api.CodeNotFound); try++ {
-		a.log.Warn("not disconnected", "session", e.instance, "error", err)
-		select {
-		case <-a.ctx.Done():
-			return
-		case <-time.After(time.Second):
-		}
-		err = a.detachOnce(c, e, p, by)
+	over := a.insist(e, "not disconnected", func(ctx context.Context) error { return a.detachOnce(ctx, c, e, p, by) })
+	if !over {
+		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -64,10 +58,28 @@ func (a *Agent) leaveBehind(c *clientSession, e *entry, p *parting, by string) {
 	}
 }
 
+// insist asks the computer of e until that has worked or the session is gone, at most
+// leaveTries times; failed says what has not worked. It is false if the agent ends first.
+func (a *Agent) insist(e *entry, failed string, ask func(context.Context) error) bool {
+	for range leaveTries {
+		ctx, cancel := context.WithTimeout(a.ctx, leaveTimeout)
+		err := ask(ctx)
+		cancel()
+		if err == nil || api.IsCode(err, api.CodeNotFound) {
+			break
+		}
+		a.log.Warn(failed, "session", e.instance, "error", err)
+		select {
+		case <-a.ctx.Done():
+			return false
+		case <-time.After(time.Second):
+		}
+	}
+	return true
+}
+
 // detachOnce disconnects the session if c holds it and still means to leave it.
-func (a *Agent) detachOnce(c *clientSession, e *entry, p *parting, by string) error {
-	ctx, cancel := context.WithTimeout(a.ctx, leaveTimeout)
-	defer cancel()
+func (a *Agent) detachOnce(ctx context.Context, c *clientSession, e *entry, p *parting, by string) error {
 	cl := a.hostFor(c, e.computer)
 	s, err := cl.Session(ctx, e.instance)
 	if err != nil {
@@ -148,22 +160,16 @@ func (a *Agent) removeTemporary(ctx context.Context, c *clientSession, e *entry)
 
 // unmake removes a session that nobody wants, as soon as its computer answers.
 func (a *Agent) unmake(c *clientSession, e *entry) {
-	for range leaveTries {
-		ctx, cancel := context.WithTimeout(a.ctx, leaveTimeout)
+	const failed = "not removed"
+	over := a.insist(e, failed, func(ctx context.Context) error {
 		err := a.hostFor(c, e.computer).Remove(ctx, e.instance, 0, false)
-		cancel()
-		if err == nil || api.IsCode(err, api.CodeNotFound) {
-			break
+		if err == nil || api.IsCode(err, api.CodeNotFound) || api.IsCode(err, api.CodeUnreachable) || api.IsCode(err, api.CodeOutcomeUnknown) {
+			return err
 		}
-		a.log.Warn("not removed", "session", e.instance, "error", err)
-		if !api.IsCode(err, api.CodeUnreachable) && !api.IsCode(err, api.CodeOutcomeUnknown) {
-			break // it is no longer ours
-		}
-		select {
-		case <-a.ctx.Done():
-			return
-		case <-time.After(time.Second):
-		}
+		a.log.Warn(failed, "session", e.instance, "error", err)
+		return nil // it is no longer ours
+	})
+	if over {
+		a.forget(c, e)
 	}
-	a.forget(c, e)
 }
