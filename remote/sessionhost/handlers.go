@@ -107,11 +107,7 @@ func (s *Session) handleRoom(w http.ResponseWriter, r *http.Request) (any, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.room = max(1, req.Bytes)
-	for _, p := range s.pipelines {
-		if p.facts.Running() {
-			p.spool.SetMode(api.BufferingNone, s.limitLocked())
-		}
-	}
+	s.setModeLocked(api.BufferingNone)
 	return struct{}{}, nil
 }
 

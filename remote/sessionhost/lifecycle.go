@@ -169,10 +169,14 @@ func (s *Session) bufferingLocked(mode api.OutputBufferingMode) {
 		return
 	}
 	s.info.OutputBufferingMode = mode
-	for _, p := range s.pipelines {
-		if p.facts.Running() {
-			p.spool.SetMode(mode, s.limitLocked())
-		}
+	s.setModeLocked(mode)
+}
+
+// setModeLocked tells the mode, and how much unread output is allowed now, to the
+// command that runs; api.BufferingNone leaves its mode.
+func (s *Session) setModeLocked(mode api.OutputBufferingMode) {
+	if p := s.runningLocked(); p != nil {
+		p.spool.SetMode(mode, s.limitLocked())
 	}
 }
 
@@ -239,7 +243,8 @@ func (s *Session) takenOver(next *api.Attachment) *api.Error {
 // engine ended.
 const lastWords = 2 * time.Second
 
-// breakUp makes the session Broken: its engine ended by itself.
+// breakUp makes the session Broken, whose engine ended by itself, and ends what its
+// commands started: nobody can reach that any more.
 func (s *Session) breakUp(reason string) {
 	s.mu.Lock()
 	if p := s.runningLocked(); p != nil && p.live != nil && !planted.On("shell-words-lost") {
@@ -251,12 +256,27 @@ func (s *Session) breakUp(reason string) {
 		}
 		s.mu.Lock()
 	}
-	defer s.mu.Unlock()
-	if s.info.Life != api.LifeOpen {
+	s.breakLocked(reason)
+	s.mu.Unlock()
+	s.closeEngine()
+}
+
+// breakLocked makes a session that is Open Broken.
+func (s *Session) breakLocked(reason string) {
+	if s.info.Life == api.LifeOpen {
+		s.loseLocked(reason)
+		s.noteLocked()
+	}
+}
+
+// closeEngine ends the engine, if there is one, and what its commands started.
+func (s *Session) closeEngine() {
+	if s.rs == nil {
 		return
 	}
-	s.loseLocked(reason)
-	s.noteLocked()
+	if err := s.rs.Close(); err != nil {
+		s.log.Warn("engine did not close", "error", err)
+	}
 }
 
 // loseLocked turns the session Broken and what still ran into Lost.
@@ -288,9 +308,7 @@ func (s *Session) expire() {
 	s.info.Life = api.LifeClosed
 	s.noteLocked()
 	s.mu.Unlock()
-	if err := s.rs.Close(); err != nil {
-		s.log.Warn("engine did not close", "error", err)
-	}
+	s.closeEngine()
 }
 
 // remove ends the session and deletes its folder.
@@ -310,11 +328,7 @@ func (s *Session) remove(epoch uint64, client api.ClientID, force bool) error {
 		p.spool.Unblock()
 	}
 	s.mu.Unlock()
-	if s.rs != nil {
-		if err := s.rs.Close(); err != nil {
-			s.log.Warn("engine did not close", "error", err)
-		}
-	}
+	s.closeEngine()
 	for _, p := range s.pipelines {
 		p.spool.Close()
 	}

@@ -47,62 +47,6 @@ type meter interface {
 	Usage() (processes int, memory int64)
 }
 
-// watchUsage breaks the session when it uses more than its configuration allows:
-// the others on this computer live on. Where the system has delegated a control group
-// to us, the kernel holds the session to its limits between our looks.
-func (s *Session) watchUsage() {
-	info := s.snapshot()
-	m, ok := s.rs.(meter)
-	if !ok || planted.On("memory-not-watched") || info.MaxMemoryBytes == 0 && info.MaxProcesses == 0 {
-		return
-	}
-	u := &usage{s: s, meter: m, maxMemory: info.MaxMemoryBytes, maxProcesses: info.MaxProcesses}
-	var err error
-	if u.group, err = platform.NewGroup(filepath.Base(s.dir), u.maxMemory, u.maxProcesses); err != nil {
-		s.log.Debug("the session's processes are watched", "reason", err)
-	} else {
-		s.setGroup(u.group)
-	}
-	t := time.NewTicker(usagePace)
-	defer t.Stop()
-	for {
-		if reason := u.look(); reason != "" {
-			s.endEngine(reason)
-			return
-		}
-		select {
-		case <-s.quit:
-			return
-		case <-s.rs.Done():
-			// One that the kernel killed for its memory ended for that, not by itself.
-			if reason := u.look(); reason != "" {
-				s.blame(reason)
-			}
-			return
-		case <-t.C:
-		}
-	}
-}
-
-func (s *Session) setGroup(g *platform.Group) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.group = g
-}
-
-// dropGroup removes the control group, in which no process is left.
-func (s *Session) dropGroup() {
-	s.mu.Lock()
-	g := s.group
-	s.group = nil
-	s.mu.Unlock()
-	if g != nil {
-		if err := g.Remove(); err != nil {
-			s.log.Warn("control group remains", "error", err)
-		}
-	}
-}
-
 // usage watches what a session uses.
 type usage struct {
 	s            *Session
@@ -111,6 +55,56 @@ type usage struct {
 	maxProcesses int
 	group        *platform.Group // nil where there is none
 	inGroup      int             // the shell that was taken into it last
+}
+
+// newUsage returns nil if the session has no limit. Where the system has delegated a
+// control group to us, the kernel holds the session to its limits between our looks.
+func (s *Session) newUsage() *usage {
+	info := s.snapshot()
+	m, ok := s.rs.(meter)
+	if !ok || planted.On("memory-not-watched") || info.MaxMemoryBytes == 0 && info.MaxProcesses == 0 {
+		return nil
+	}
+	u := &usage{s: s, meter: m, maxMemory: info.MaxMemoryBytes, maxProcesses: info.MaxProcesses}
+	var err error
+	if u.group, err = platform.NewGroup(filepath.Base(s.dir), u.maxMemory, u.maxProcesses); err != nil {
+		s.log.Debug("the session's processes are watched", "reason", err)
+	}
+	return u
+}
+
+// watch breaks the session when it uses more than its configuration allows: the others
+// on this computer live on.
+func (u *usage) watch() {
+	t := time.NewTicker(usagePace)
+	defer t.Stop()
+	for {
+		if reason := u.look(); reason != "" {
+			u.s.endEngine(reason)
+			return
+		}
+		select {
+		case <-u.s.quit:
+			return
+		case <-u.s.rs.Done():
+			// One that the kernel killed for its memory ended for that, not by itself.
+			if reason := u.look(); reason != "" {
+				u.s.blame(reason)
+			}
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// close removes the control group, in which no process is left.
+func (u *usage) close() {
+	if u == nil || u.group == nil {
+		return
+	}
+	if err := u.group.Remove(); err != nil {
+		u.s.log.Warn("control group remains", "error", err)
+	}
 }
 
 // look returns why the session cannot go on, or nothing.
@@ -142,9 +136,7 @@ func (u *usage) look() string {
 func (s *Session) blame(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.info.Life == api.LifeOpen {
-		s.loseLocked(reason)
-	}
+	s.breakLocked(reason)
 	s.info.Reason = reason
 	s.noteLocked()
 }
@@ -152,13 +144,7 @@ func (s *Session) blame(reason string) {
 // endEngine makes the session Broken and then ends its engine, which is alive.
 func (s *Session) endEngine(reason string) {
 	s.mu.Lock()
-	if s.info.Life == api.LifeOpen {
-		s.loseLocked(reason)
-		s.noteLocked()
-	}
+	s.breakLocked(reason)
 	s.mu.Unlock()
-	if err := s.rs.Close(); err != nil {
-		s.log.Warn("engine did not close", "error", err)
-	}
-	s.dropGroup()
+	s.closeEngine()
 }

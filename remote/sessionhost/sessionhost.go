@@ -40,11 +40,10 @@ type Session struct {
 	used      []string        // folders of spools that the next pipelines reuse
 	forgotten []string        // ids of the newest pipelines that are not kept any more
 	streams   map[*stream]struct{}
-	idleFrom  time.Duration   // platform.BootTime of the last detach
-	hostLost  time.Duration   // platform.BootTime since when the host is gone; 0: it is there
-	dirty     bool            // facts changed and a write is due
-	room      int64           // that the host has told last; 0: never
-	group     *platform.Group // of the engine's processes; nil where there is none
+	idleFrom  time.Duration // platform.BootTime of the last detach
+	hostLost  time.Duration // platform.BootTime since when the host is gone; 0: it is there
+	dirty     bool          // facts changed and a write is due
+	room      int64         // that the host has told last; 0: never
 	factsFile *api.FactsWriter
 	idleSince time.Time   // of a session without an engine: when its last stream ended
 	timer     *time.Timer // of watch; nil before it
@@ -163,9 +162,12 @@ func (s *Session) serve(ctx context.Context) error {
 		return ctx
 	}
 	go s.serveOn(srv, s.listener)
+	var u *usage
 	if s.rs != nil {
 		go s.watchEngine()
-		go s.watchUsage()
+		if u = s.newUsage(); u != nil {
+			go u.watch()
+		}
 	}
 	s.watch(ctx, srv)
 	shut, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -173,7 +175,7 @@ func (s *Session) serve(ctx context.Context) error {
 	err := srv.Shutdown(shut)
 	if s.rs != nil {
 		err = errors.Join(err, s.rs.Close())
-		s.dropGroup()
+		u.close()
 	}
 	return err
 }
@@ -184,15 +186,11 @@ func (s *Session) serveOn(srv *http.Server, l net.Listener) {
 	}
 }
 
-// watchEngine makes the session Broken when its engine ends by itself, and ends what
-// its commands started: nobody can reach that any more.
+// watchEngine notices that the engine has ended by itself.
 func (s *Session) watchEngine() {
 	select {
 	case <-s.rs.Done():
 		s.breakUp("the engine ended: " + s.rs.Err().Error())
-		if err := s.rs.Close(); err != nil {
-			s.log.Warn("engine did not close", "error", err)
-		}
 	case <-s.quit:
 	}
 }
@@ -202,11 +200,7 @@ func (s *Session) end() { s.once.Do(func() { close(s.quit) }) }
 
 // discard ends a session that nobody ever got to know.
 func (s *Session) discard() {
-	if s.rs != nil {
-		if err := s.rs.Close(); err != nil {
-			s.log.Warn("engine did not close", "error", err)
-		}
-	}
+	s.closeEngine()
 	if err := s.deleteFolder(); err != nil {
 		s.log.Warn("folder remains", "error", err)
 	}
