@@ -84,24 +84,16 @@ func (s *Session) reopenLocked(f api.Pipeline) error {
 // can follow it.
 func (p *pipeline) findEndLocked() {
 	const near = 64
-	rd := p.spool.NewReader(p.spool.Stats().Last - min(near, p.spool.Stats().Last))
-	buf := make([]byte, 64<<10)
-	for {
-		frames, ok, err := rd.TryNext(buf)
-		if !ok || err != nil {
-			return
+	last := p.spool.Stats().Last
+	err := p.spool.Each(last-min(near, last), func(rec *api.Record) bool {
+		var end api.PipelineEnd
+		if rec.Kind != api.KindEnd || json.Unmarshal(rec.Data, &end) != nil {
+			return true
 		}
-		for len(frames) > 0 {
-			rec, n, err := api.ParseFrame(frames)
-			if err != nil {
-				return
-			}
-			frames = frames[n:]
-			var end api.PipelineEnd
-			if rec.Kind == api.KindEnd && json.Unmarshal(rec.Data, &end) == nil {
-				p.endedLocked(&end, rec.Time)
-				return
-			}
-		}
+		p.endedLocked(&end, rec.Time)
+		return false
+	})
+	if err != nil {
+		p.s.log.Warn("end not looked for", "pipeline", p.facts.Number, "error", err)
 	}
 }

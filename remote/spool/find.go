@@ -46,7 +46,7 @@ func (s *Spool) Tail(lines int) (after uint64, skip, found int, err error) {
 // countLines counts the lines in the records behind after up to last.
 func (s *Spool) countLines(after, last uint64) (n int, err error) {
 	open := false
-	err = s.each(after, func(rec *api.Record) bool {
+	err = s.Each(after, func(rec *api.Record) bool {
 		if rec.Kind == api.KindOutput || rec.Kind == api.KindError {
 			n += bytes.Count(rec.Data, []byte{'\n'})
 			if len(rec.Data) > 0 {
@@ -61,9 +61,9 @@ func (s *Spool) countLines(after, last uint64) (n int, err error) {
 	return n, err
 }
 
-// each calls f with the records behind after until it returns false or there is no
-// more now.
-func (s *Spool) each(after uint64, f func(*api.Record) bool) error {
+// Each calls f with the records behind after, a gap's among them (see NewReader), until
+// f returns false or there is no more now. A record is valid until f returns.
+func (s *Spool) Each(after uint64, f func(*api.Record) bool) error {
 	rd := s.NewReader(after)
 	buf := make([]byte, 64<<10)
 	for {
@@ -96,7 +96,7 @@ func (s *Spool) Since(t time.Time) (after uint64, err error) {
 	}
 	n := sort.Search(int(st.Last-st.First+1), func(i int) bool {
 		late := true // behind the last record
-		e := s.each(st.First-1+uint64(i), func(rec *api.Record) bool {
+		e := s.Each(st.First-1+uint64(i), func(rec *api.Record) bool {
 			if rec.Kind == api.KindGap {
 				return true // made by the reader, and of this moment
 			}
