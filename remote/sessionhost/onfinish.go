@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"strconv"
 
-	"pss/remote/api"
 	"pss/remote/platform"
 )
 
@@ -37,7 +36,7 @@ func (p *pipeline) tellLocked() {
 	number := p.facts.Number
 	go func() {
 		if err := cmd.Run(); err != nil {
-			s.log.Warn("on-finish command failed", "pipeline", number, "error", err, "output", excerpt(&api.Command{Script: out.String()}))
+			s.log.Warn("on-finish command failed", "pipeline", number, "error", err, "output", excerpt(out.String()))
 		}
 	}()
 }

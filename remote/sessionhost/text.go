@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"pss/remote/api"
@@ -18,18 +19,16 @@ func digestOf(cmd *api.Command) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// excerpt returns the first 256 characters of the command, as PowerShell lists it.
-func excerpt(cmd *api.Command) string {
-	text := cmd.Script
+// commandText returns the command as PowerShell lists it.
+func commandText(cmd *api.Command) string {
 	if len(cmd.Argv) > 0 {
-		text = ""
-		for i, a := range cmd.Argv {
-			if i > 0 {
-				text += " "
-			}
-			text += a
-		}
+		return strings.Join(cmd.Argv, " ")
 	}
+	return cmd.Script
+}
+
+// excerpt returns the first 256 characters of text.
+func excerpt(text string) string {
 	n := 0
 	for i := range text {
 		if n++; n > 256 {
