@@ -201,7 +201,7 @@ func (a *Agent) handleAttach(w http.ResponseWriter, r *http.Request, c *clientSe
 // output buffering mode.
 func changesBuffering(s *api.Session, req *api.AttachRequest) bool {
 	mode := req.Options.OutputBufferingMode
-	return mode != "" && mode != api.BufferingNone && mode != s.Runspace.OutputBufferingMode
+	return mode.Given() && mode != s.Runspace.OutputBufferingMode
 }
 
 func (a *Agent) attach(ctx context.Context, c *clientSession, e *entry, host *client.Client, req *api.AttachRequest) (*api.Session, error) {

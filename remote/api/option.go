@@ -18,6 +18,9 @@ const (
 	BufferingBlock OutputBufferingMode = "Block"
 )
 
+// Given reports whether m asks for a mode; the empty mode and BufferingNone leave what is.
+func (m OutputBufferingMode) Given() bool { return m != "" && m != BufferingNone }
+
 // ParseOutputBufferingMode reads a mode in any case.
 func ParseOutputBufferingMode(s string) (OutputBufferingMode, error) {
 	for _, m := range []OutputBufferingMode{BufferingNone, BufferingDrop, BufferingBlock} {

@@ -123,7 +123,7 @@ func (h *Host) minIdleMs() int64 {
 // applyOptions lets the client's options go before the configuration's.
 func (h *Host) applyOptions(info *api.RunspaceInfo, o *api.SessionOption, configured api.OutputBufferingMode) error {
 	for _, mode := range []api.OutputBufferingMode{configured, o.OutputBufferingMode} {
-		if mode != "" && mode != api.BufferingNone {
+		if mode.Given() {
 			info.OutputBufferingMode = mode
 		}
 	}

@@ -165,11 +165,10 @@ func (s *Session) idleTimeoutLocked(ms *int64) error {
 // bufferingLocked changes the output buffering mode, at once also for a command
 // that waits.
 func (s *Session) bufferingLocked(mode api.OutputBufferingMode) {
-	if mode == "" || mode == api.BufferingNone {
-		return
+	if mode.Given() {
+		s.info.OutputBufferingMode = mode
+		s.setModeLocked(mode)
 	}
-	s.info.OutputBufferingMode = mode
-	s.setModeLocked(mode)
 }
 
 // setModeLocked tells the mode, and how much unread output is allowed now, to the
