@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"os"
 	"strconv"
 	"strings"
@@ -33,27 +32,13 @@ func widen(fd uintptr) {
 type procStat struct {
 	process
 	state byte
-	ppid  int
 	sid   int
 }
 
 // readStat returns what /proc says of a process.
 func readStat(pid int) (procStat, bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	i := bytes.LastIndexByte(b, ')')
-	if err != nil || i < 0 {
-		return procStat{}, false
-	}
-	f := strings.Fields(string(b[i+1:]))
-	if len(f) < 20 {
-		return procStat{}, false
-	}
-	s := procStat{state: f[0][0]}
-	s.pid = pid
-	s.ppid, _ = strconv.Atoi(f[1])
-	s.sid, _ = strconv.Atoi(f[3])
-	s.started, _ = strconv.ParseUint(f[19], 10, 64)
-	return s, true
+	st, err := platform.StatProcess(pid)
+	return procStat{process{pid, st.Start}, st.State, st.Session}, err == nil
 }
 
 // same reports whether p is still the process that it was.
