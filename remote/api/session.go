@@ -170,7 +170,7 @@ type CreateRequest struct {
 	Temporary         bool              `json:",omitempty"` // of Invoke-Command -ComputerName; for the agent
 	Turn              Turn              `json:",omitzero"`  // for the agent
 	Attach            *AttachRequest    `json:",omitempty"` // attach at once
-	// IfAbsent makes nothing if the asker has a living session of that name.
+	// IfAbsent makes nothing if a session of that name is there, in whatever state.
 	IfAbsent bool `json:",omitempty"`
 	// Start begins a command together with the session: there is no moment in which
 	// the one exists without the other.
