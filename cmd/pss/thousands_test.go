@@ -72,8 +72,8 @@ func TestManyIdleSessions(t *testing.T) {
 // Many clients that start the same job at once start it once: forty of them in a
 // script, a thousand here.
 func TestThousandStartsRunOnce(t *testing.T) {
-	if !long() {
-		t.Skip("PSS_TEST_LONG is not set; new-pssession/if-absent does it with forty")
+	if !slow() {
+		t.Skip("the slow tier does it; new-pssession/if-absent does it with forty")
 	}
 	const n, atOnce = 1000, 50
 	w := newWorld(t, thisPSS, nil)
