@@ -101,4 +101,6 @@
 //   - 2026-11: an outage is noticed by whoever waits on a connection, not told to it by
 //     the agent's heartbeat: one heartbeat that is lost proves nothing, and a connection
 //     may be dead while another one lives. The waits follow from the host's lease.
+//   - 2026-11: agent and host that are told to end answer the requests under way first,
+//     for at most three seconds. Attachments just break: that is an outage like any other.
 package remote

@@ -40,15 +40,23 @@ func cutting(rng *rand.Rand, share float64, answers *int) func(up bool, chunk in
 // through returns a client that speaks with w's host itself, over the network.
 func (n *network) through(t *testing.T, w *world, as string) *client.Client {
 	t.Helper()
+	c := hostAt(t, w, n.l.Addr().String(), as)
+	c.Retry = patience
+	return c
+}
+
+// hostAt returns a client that speaks with w's host, which is reached at address.
+func hostAt(t *testing.T, w *world, address, as string) *client.Client {
+	t.Helper()
 	var info config.HostInfo
 	require.NoError(t, config.ReadJSON(w.path("host", "info.json"), &info))
 	token, err := os.ReadFile(w.path("host", "token"))
 	require.NoError(t, err)
-	at := client.Endpoint{Address: n.l.Addr().String(), Fingerprint: info.Fingerprint}
+	at := client.Endpoint{Address: address, Fingerprint: info.Fingerprint}
 	c := &client.Client{
 		Dial:   client.DialTLS(func(context.Context) (client.Endpoint, error) { return at, nil }),
 		Token:  func() (string, error) { return strings.TrimSpace(string(token)), nil },
-		Header: http.Header{api.HeaderClient: {as}}, Host: "pss-host", Retry: patience,
+		Header: http.Header{api.HeaderClient: {as}}, Host: "pss-host",
 	}
 	t.Cleanup(c.CloseIdle)
 	return c

@@ -59,11 +59,14 @@ func Run(ctx context.Context, paths config.Paths, ready io.Writer, log *slog.Log
 		return err
 	}
 	defer lock.Unlock()
-	a, err := newAgent(ctx, paths, log)
+	a, err := newAgent(paths, log)
 	if err != nil {
 		return err
 	}
 	defer a.journal.close()
+	var cut context.CancelFunc
+	a.ctx, cut = context.WithCancel(context.WithoutCancel(ctx))
+	defer cut() // after the requests under way, which need it
 	a.lock = lock
 	l, err := platform.Listen(paths.AgentSocket())
 	if err != nil {
@@ -81,24 +84,13 @@ func Run(ctx context.Context, paths config.Paths, ready io.Writer, log *slog.Log
 	fmt.Fprintln(ready, "ready")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a.ctx, a.server = ctx, srv
+	a.server = srv
 	go a.resume()
 	go a.watch(ctx, cancel)
-	go func() {
-		<-ctx.Done()
-		shut, done := context.WithTimeout(context.Background(), 2*time.Second)
-		defer done()
-		if srv.Shutdown(shut) != nil {
-			srv.Close()
-		}
-	}()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return client.ServeUntil(ctx, srv, l)
 }
 
-func newAgent(ctx context.Context, paths config.Paths, log *slog.Logger) (*Agent, error) {
+func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 	conf, err := paths.LoadClient()
 	if err != nil {
 		// A misspelt key must not make every session unreachable; the cmdlet that
@@ -107,7 +99,7 @@ func newAgent(ctx context.Context, paths config.Paths, log *slog.Logger) (*Agent
 		conf = &config.Client{}
 	}
 	a := &Agent{
-		paths: paths, conf: conf, log: log, uid: os.Geteuid(), ctx: ctx, idle: time.Now(),
+		paths: paths, conf: conf, log: log, uid: os.Geteuid(), idle: time.Now(),
 		clients: map[string]*clientSession{}, computers: map[string]*computer{},
 	}
 	idFile := paths.AgentDir() + "/id"

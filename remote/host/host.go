@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/user"
 	"strconv"
@@ -48,10 +47,9 @@ type Host struct {
 	quota    *quota
 	audit    *audit
 
-	mu     sync.Mutex // guards busy and idle
-	busy   int        // requests under way
-	idle   time.Time
-	server *http.Server
+	mu   sync.Mutex // guards busy and idle
+	busy int        // requests under way
+	idle time.Time
 }
 
 // Run serves until ctx ends, or until an embedded host has nothing left to do.
@@ -73,7 +71,9 @@ func Run(ctx context.Context, o Options) error {
 	if err := os.Remove(o.Paths.HostInfo()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	h, cert, err := newHost(ctx, o)
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut() // after the requests under way, which need it
+	h, cert, err := newHost(work, o)
 	if err != nil {
 		return err
 	}
@@ -128,9 +128,8 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 	if limit == 0 {
 		limit = config.DefaultMaxConnections
 	}
-	h.server = client.NewServer(h.handler(), h.log)
+	srv := client.NewServer(h.handler(), h.log)
 	tl := client.NewRecycler(client.ListenTLS(client.LimitListener(l, limit), cert))
-	h.server.BaseContext = func(net.Listener) context.Context { return tl.Context(ctx) }
 	if err := h.announce(l.Addr().(*net.TCPAddr), cert); err != nil {
 		l.Close()
 		return err
@@ -145,18 +144,7 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 	defer cancel()
 	go h.watch(ctx, cancel)
 	go h.quota.watch(ctx) // not part of watch: a session host that does not answer holds up no lease
-	go func() {
-		<-ctx.Done()
-		shut, done := context.WithTimeout(context.Background(), 2*time.Second)
-		defer done()
-		if h.server.Shutdown(shut) != nil {
-			h.server.Close()
-		}
-	}()
-	if err := h.server.Serve(tl); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return client.ServeUntil(ctx, srv, tl)
 }
 
 // announce tells where the host listens, to the agent by file and to whoever
