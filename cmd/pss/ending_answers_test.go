@@ -5,6 +5,7 @@ package main_test
 import (
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -66,4 +67,30 @@ func TestEndingRoleAnswersFirst(t *testing.T) {
 			require.Contains(t, w.list("localhost"), "s")
 		})
 	}
+}
+
+// An agent that is told to end while a computer does not answer leaves what it had to
+// tell that to the next agent: a killed cmdlet does not keep its session for ever.
+func TestEndingAgentLeavesPartings(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, racePSS, nil)
+	r := w.start("invoke-command", "--computer-name", "localhost", "--script-block", "while :; do echo on; sleep 0.1; done")
+	eventually(t, "output", func() bool { return strings.Contains(r.out.String(), "on\n") })
+	host, agent := w.host(), w.agent()
+	stop(t, host)
+	require.NoError(t, r.cmd.Process.Kill())
+	eventually(t, "the agent has seen it", func() bool {
+		b, _ := os.ReadFile(w.path("agent", "table.ndjson"))
+		return strings.Contains(string(b), `"Mine":true`)
+	})
+	require.NoError(t, syscall.Kill(agent, syscall.SIGTERM))
+	eventually(t, "the agent ends", func() bool { return !alive(agent) })
+	goOn(t, host)
+	for name := range w.facts() {
+		if strings.HasPrefix(name, "Temporary-") {
+			w.await(name, "Disconnected/None/Running")
+			return
+		}
+	}
+	t.Error("the session is gone")
 }

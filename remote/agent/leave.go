@@ -19,7 +19,7 @@ const (
 
 // parting is a disconnect that goes on until the computer has answered.
 type parting struct {
-	done chan struct{} // closed when it is over
+	done chan struct{} // closed when it is over, unless the agent ends first
 	// Set by then:
 	idle bool         // the session ran nothing
 	left *api.Session // as it was left; nil if that is not known
@@ -45,11 +45,11 @@ func (a *Agent) stay(e *entry) {
 }
 
 func (a *Agent) leaveBehind(c *clientSession, e *entry, p *parting, by string) {
-	defer close(p.done)
 	over := a.insist(e, "not disconnected", func(ctx context.Context) error { return a.detachOnce(ctx, c, e, p, by) })
 	if !over {
-		return
+		return // without a word to those who wait: what they would do now is the next agent's
 	}
+	defer close(p.done)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if e.parting == p {
