@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -20,7 +19,6 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/client"
-	"pss/remote/platform"
 )
 
 // receiveUntil receives as NDJSON and kills the receiver once it has written
@@ -339,10 +337,7 @@ func TestUnknownRequestsAreAnswered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, racePSS, nil)
 	w.must("new-pssession", "--name", "s", "--output", "id")
-	c := &client.Client{
-		Dial:   func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, w.path("agent", "sock")) },
-		Header: http.Header{api.HeaderClientSession: {"one"}},
-	}
+	c := w.asCmdlet("one")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	id := w.facts()["s"].info.InstanceID

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -18,8 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pss/remote/api"
-	"pss/remote/client"
-	"pss/remote/platform"
 )
 
 // Scenarios 19, 20: the client's computer is gone without a word, because it lost the
@@ -223,14 +220,6 @@ func TestSlowNetwork(t *testing.T) {
 	require.True(t, strings.Repeat("z", size) == received.out.String())
 }
 
-// agentOf speaks with a world's agent as a cmdlet does.
-func agentOf(w *world) *client.Client {
-	return &client.Client{
-		Dial:   func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, w.path("agent", "sock")) },
-		Header: http.Header{api.HeaderClientSession: {"one"}},
-	}
-}
-
 // A command that has ended has ended, also when the network is gone before its
 // temporary session is removed; that follows as soon as the computer answers. A session
 // whose making was never acknowledged does not stay either, and one whose cmdlet was
@@ -240,7 +229,7 @@ func TestWhatTheNetworkLeavesHalfDone(t *testing.T) {
 	far, near, n := twoComputers(t, "", hasty)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	agent := agentOf(near)
+	agent := near.asCmdlet("one")
 	temporary, lost, kept := uuid.NewString(), uuid.NewString(), uuid.NewString()
 	_, err := agent.Create(ctx, temporary, &api.CreateRequest{ComputerName: "x", Temporary: true, Attach: &api.AttachRequest{}})
 	require.NoError(t, err)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -17,7 +16,6 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/client"
-	"pss/remote/platform"
 )
 
 // The two builds that the tests run together; the second has another version
@@ -47,10 +45,7 @@ func (w *world) startHost(build string) *running {
 
 // get asks the agent for path and returns the bare reply.
 func (w *world) get(path string) ([]byte, error) {
-	c := &client.Client{
-		Dial:   func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, w.path("agent", "sock")) },
-		Header: http.Header{api.HeaderClientSession: {"one"}},
-	}
+	c := w.asCmdlet("one")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var out []byte
