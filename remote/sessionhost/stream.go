@@ -32,6 +32,9 @@ type stream struct {
 	final chan struct{} // closed when the client has said that it has everything
 	once  sync.Once
 	skip  int // lines that a reader of Tail leaves out
+
+	left bool          // its places are given up; guarded by the session's mutex
+	gone chan struct{} // closed when the connection is served no more
 }
 
 // smallBuffer is enough for most commands; only one that prints much gets more.
@@ -47,7 +50,7 @@ func (s *Session) handleStream(w http.ResponseWriter, r *http.Request) (any, err
 	if err := client.RequireUpgrade(r); err != nil {
 		return nil, err
 	}
-	st := &stream{s: s, req: req, final: make(chan struct{})}
+	st := &stream{s: s, req: req, final: make(chan struct{}), gone: make(chan struct{})}
 	if req.Start != nil {
 		if _, err := s.start(req.Epoch, req.Pipeline, req.Start); err != nil {
 			return nil, err
@@ -56,6 +59,7 @@ func (s *Session) handleStream(w http.ResponseWriter, r *http.Request) (any, err
 	ctx, stop := context.WithCancelCause(context.Background())
 	st.stop = stop
 	defer stop(nil)
+	s.awaitRival(r.Context(), st)
 	if err := s.addStream(st); err != nil {
 		return nil, err
 	}
@@ -73,82 +77,6 @@ func (s *Session) handleStream(w http.ResponseWriter, r *http.Request) (any, err
 	return nil, nil
 }
 
-// addStream makes st the taker of what it asked for, or says who that is.
-func (s *Session) addStream(st *stream) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.info.Life == api.LifeOpen && !st.req.Peek {
-		if err := s.epochLocked(st.req.Epoch); err != nil {
-			return err
-		}
-	}
-	named := s.findLocked(st.req.Pipeline)
-	if st.req.Pipeline != "" && named == nil {
-		return api.Errorf(api.CodePipelineNotFound, "session %s has no pipeline %s", s.info.Name, st.req.Pipeline)
-	}
-	for old := range s.streams {
-		switch {
-		case st.req.Stream != "" && old.req.Stream == st.req.Stream:
-			s.replaceLocked(old)
-		case st.takes() && old.takes() && (named != nil && named.taker == old || st.req.Pipeline == "" && old.req.Pipeline == ""):
-			return api.Errorf(api.CodeInvalidAvail, "the output of session %s is being received by another command", s.info.Name).
-				WithID("ReceivePSSessionCannotConnectSession").On(s.info.Name).Hint("end that command, or wait for it; --peek looks at it meanwhile")
-		}
-	}
-	if st.req.InputOnly && st.req.Start == nil {
-		if err := named.inputErrorLocked(); err != nil {
-			return err
-		}
-	}
-	s.streams[st] = struct{}{}
-	return nil
-}
-
-// takes reports whether st takes output for good, rather than only sending input or
-// looking.
-func (st *stream) takes() bool { return !st.req.InputOnly && !st.req.Peek }
-
-// replaceLocked ends the broken connection of a delivery that was resumed on
-// another one, which takes its places at once.
-func (s *Session) replaceLocked(old *stream) {
-	for _, p := range s.pipelines {
-		p.feed.CompareAndSwap(old, nil)
-		if p.taker == old {
-			p.taker = nil
-		}
-	}
-	old.end(api.Errorf(api.CodeStaleEpoch, "the delivery was resumed on another connection"))
-}
-
-func (s *Session) removeStream(st *stream) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.streams, st)
-	s.idleSince = time.Now()
-	s.leaveLocked(st)
-	if s.dirty {
-		s.noteLocked()
-	}
-}
-
-// leaveLocked gives up what st delivers and feeds.
-func (s *Session) leaveLocked(st *stream) {
-	for _, p := range s.pipelines {
-		if p.taker == st {
-			p.taker = nil
-		}
-		if p.feed.CompareAndSwap(st, nil) {
-			if planted.On("eof-on-lost-client") {
-				_ = p.input.end(uint64(p.input.received()))
-			}
-			if p.input.open() && !(st.req.KeepInput && st.said()) && !planted.On("interrupted-input-unseen") {
-				p.facts.InputState = api.InputInterrupted
-				s.dirty = true
-			}
-		}
-	}
-}
-
 // said reports whether the client has had its last word.
 func (st *stream) said() bool {
 	select {
@@ -157,28 +85,6 @@ func (st *stream) said() bool {
 	default:
 		return false
 	}
-}
-
-// endStreamsLocked ends the connections of the attachment with the reason. A client
-// that does not read may hold up its own for a moment, but not the next client.
-func (s *Session) endStreamsLocked(reason *api.Error) {
-	for st := range s.streams {
-		if !st.req.Peek {
-			if !planted.On("stuck-client-keeps") {
-				s.leaveLocked(st)
-			}
-			st.end(reason)
-		}
-	}
-}
-
-// end makes the connection end, with a fault unless reason is nil; it does not wait.
-func (st *stream) end(reason *api.Error) {
-	if reason == nil {
-		st.stop(nil)
-		return
-	}
-	st.stop(reason)
 }
 
 // run serves the connection until the client has everything (true), or it breaks.
@@ -257,6 +163,9 @@ func (st *stream) plan() ([]part, error) {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if st.left {
+		return nil, nil // it was ended before it began
+	}
 	if st.req.Peek && (st.req.Tail > 0 || st.req.Since != nil) {
 		return st.look()
 	}

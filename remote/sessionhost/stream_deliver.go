@@ -25,6 +25,9 @@ func (st *stream) deliver(ctx context.Context, plan []part) error {
 			return err
 		}
 	}
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err := st.send(&api.Record{Kind: api.KindDone, Time: time.Now()}); err != nil {
 		return err
 	}
