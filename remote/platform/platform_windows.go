@@ -75,9 +75,6 @@ func NotListening(err error) bool {
 // DiskFull reports whether err means that there is no room for more data.
 func DiskFull(err error) bool { return errors.Is(err, windows.ERROR_DISK_FULL) }
 
-// Peer is who stands at the other end of a unix socket.
-type Peer struct{ UID, PID int }
-
 // PeerOf returns the peer of a unix socket connection; the folder's access
 // list is what protects the socket here.
 func PeerOf(net.Conn) (Peer, error) { return Peer{UID: os.Getuid()}, nil }
@@ -106,13 +103,6 @@ func BootTime() time.Duration { return windows.DurationSinceBoot() }
 func MachineID() string {
 	h, _ := os.Hostname()
 	return h
-}
-
-// ProcStat is what is asked of a process.
-type ProcStat struct {
-	State              byte
-	PPID, Session, TTY int
-	Start              uint64
 }
 
 // StatProcess is not available here yet.

@@ -35,15 +35,6 @@ func MachineID() string {
 	return h
 }
 
-// ProcStat is what is asked of a process.
-type ProcStat struct {
-	State   byte // 'Z' is dead
-	PPID    int
-	Session int    // pid of its session leader
-	TTY     int    // 0: no controlling terminal
-	Start   uint64 // tells a pid from its next user
-}
-
 // StatProcess reads the state of process pid; os.ErrNotExist if there is none.
 func StatProcess(pid int) (ProcStat, error) {
 	k, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
