@@ -29,7 +29,8 @@ type Agent struct {
 	uid   int
 	ctx   context.Context // ends with the agent; what outlives a request hangs on it
 
-	turns turns
+	turns  turns
+	active *client.Activity
 
 	mu        sync.Mutex // guards what follows; never held over a network call
 	confTime  time.Time  // of the config.toml whose computers are known
@@ -39,8 +40,6 @@ type Agent struct {
 	journal   *journal
 	lock      *platform.Lock
 	server    *http.Server
-	busy      int
-	idle      time.Time
 }
 
 // Run serves until ctx ends or there has been nothing to do for the linger time.
@@ -99,7 +98,7 @@ func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 		conf = &config.Client{}
 	}
 	a := &Agent{
-		paths: paths, conf: conf, log: log, uid: os.Geteuid(), idle: time.Now(),
+		paths: paths, conf: conf, log: log, uid: os.Geteuid(), active: client.NewActivity(),
 		clients: map[string]*clientSession{}, computers: map[string]*computer{},
 	}
 	idFile := paths.AgentDir() + "/id"
@@ -196,35 +195,17 @@ func (a *Agent) refresh() {
 
 // idleFor is how long the agent has had no request, attachment or pending end.
 func (a *Agent) idleFor() time.Duration {
+	idle := a.active.Idle()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.busy > 0 {
-		return 0
-	}
 	for _, c := range a.clients {
-		if c.ending {
-			return 0
-		}
 		for _, e := range c.entries {
 			if e.attached {
 				return 0
 			}
 		}
 	}
-	return time.Since(a.idle)
-}
-
-func (a *Agent) enter() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.busy++
-}
-
-func (a *Agent) leave() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.busy--
-	a.idle = time.Now()
+	return idle
 }
 
 // clientID is how a host knows a client session of ours.

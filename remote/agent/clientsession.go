@@ -108,6 +108,8 @@ func (a *Agent) endClient(c *clientSession) {
 		return
 	}
 	c.ending = true
+	a.active.Enter()
+	defer a.active.Leave()
 	var held []*entry
 	for _, e := range c.entries {
 		if e.attached {
@@ -138,7 +140,6 @@ func (a *Agent) endClient(c *clientSession) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.clients, c.key)
-	a.idle = time.Now()
 	a.record(change{Client: c.key, Gone: true})
 }
 

@@ -45,7 +45,7 @@ func (a *Agent) handler() http.Handler {
 }
 
 func (a *Agent) begin(c *clientSession) {
-	a.enter()
+	a.active.Enter()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c.open++
@@ -56,7 +56,7 @@ func (a *Agent) done(c *clientSession) {
 	c.open--
 	c.touch()
 	a.mu.Unlock()
-	a.leave()
+	a.active.Leave()
 }
 
 func (a *Agent) handleVersion(http.ResponseWriter, *http.Request, *clientSession) (any, error) {

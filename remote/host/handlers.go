@@ -60,8 +60,8 @@ func (h *Host) guard(f client.Handler) client.Handler {
 			return nil, api.Errorf(api.CodeAccessDenied, "access is denied").WithID("AccessDenied").
 				Hint("check that the token_file in config.toml is the host's own (PSS_HOME/host/token)")
 		}
-		h.enter()
-		defer h.leave()
+		h.active.Enter()
+		defer h.active.Leave()
 		agent, _, _ := strings.Cut(r.Header.Get(api.HeaderClient), "/")
 		h.leases.renew(agent)
 		return f(w, r)

@@ -46,10 +46,7 @@ type Host struct {
 	creating keyed           // one start per session id at a time
 	quota    *quota
 	audit    *audit
-
-	mu   sync.Mutex // guards busy and idle
-	busy int        // requests under way
-	idle time.Time
+	active   *client.Activity
 }
 
 // Run serves until ctx ends, or until an embedded host has nothing left to do.
@@ -82,7 +79,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
-	h := &Host{o: o, log: o.Log, idle: time.Now()}
+	h := &Host{o: o, log: o.Log, active: client.NewActivity()}
 	cert, err := certificate(o.Paths.HostDir())
 	if err != nil {
 		return nil, cert, fmt.Errorf("certificate: %w", err)
@@ -179,34 +176,11 @@ func (h *Host) watch(ctx context.Context, end func()) {
 			h.detachAll(ctx, agent)
 		}
 		busy := h.dir.reap(h.o.Config.RetainOutput.Or(config.DefaultRetainOutput))
-		if h.lock.Gone() || h.o.Embedded && !busy && h.idleFor() > linger && h.dir.living() == 0 {
+		if h.lock.Gone() || h.o.Embedded && !busy && h.active.Idle() > linger && h.dir.living() == 0 {
 			end()
 			return
 		}
 	}
-}
-
-// enter and leave count the requests under way.
-func (h *Host) enter() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.busy++
-}
-
-func (h *Host) leave() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.busy--
-	h.idle = time.Now()
-}
-
-func (h *Host) idleFor() time.Duration {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.busy > 0 {
-		return 0
-	}
-	return time.Since(h.idle)
 }
 
 // detachAll detaches what the lost agent held: its lease has lapsed.
