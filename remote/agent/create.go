@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/google/uuid"
 	"pss/remote/api"
 	"pss/remote/client"
 	"pss/remote/planted"
@@ -16,12 +15,12 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 	if err := client.ReadBody(w, r, &req); err != nil {
 		return nil, err
 	}
-	id, err := uuid.Parse(r.PathValue("session"))
+	id, err := client.PathGUID(r, "session")
 	if err != nil {
-		return nil, api.Errorf(api.CodeInvalidArgument, "%q is no GUID", r.PathValue("session"))
+		return nil, err
 	}
 	p, _ := r.Context().Value(peerKey{}).(*peer)
-	e := a.enlist(c, id.String(), p, &req)
+	e := a.enlist(c, id, p, &req)
 	planted.Point("agent-recorded")
 	if req.Attach != nil {
 		req.Attach.ID, req.Attach.Agent, req.Attach.From = a.clientID(c), a.id, a.from

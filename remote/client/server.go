@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"pss/remote/api"
 )
 
@@ -89,6 +90,16 @@ func ReadBody(w http.ResponseWriter, r *http.Request, v any) error {
 		return api.Errorf(api.CodeInvalidArgument, "the request is no valid JSON: %v", err)
 	}
 	return nil
+}
+
+// PathGUID returns the GUID that stands for name in the path of a request's route, in
+// its usual form.
+func PathGUID(r *http.Request, name string) (string, error) {
+	id, err := uuid.Parse(r.PathValue(name))
+	if err != nil {
+		return "", api.Errorf(api.CodeInvalidArgument, "%q is no GUID", r.PathValue(name))
+	}
+	return id.String(), nil
 }
 
 // Accept answers a request for an attachment with 101 and w's header, and takes the

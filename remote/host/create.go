@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/google/uuid"
 	"pss/config"
 	"pss/remote/api"
 	"pss/remote/client"
@@ -21,14 +20,14 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 	if err := client.ReadBody(w, r, &req); err != nil {
 		return nil, err
 	}
-	id, err := uuid.Parse(r.PathValue("session"))
+	id, err := client.PathGUID(r, "session")
 	if err != nil {
-		return nil, api.Errorf(api.CodeInvalidArgument, "%q is no GUID", r.PathValue("session"))
+		return nil, err
 	}
 	planted.Point("host-create")
-	unlock := h.creating.lock(id.String())
+	unlock := h.creating.lock(id)
 	defer unlock()
-	if e, err := h.dir.find(id.String()); err == nil {
+	if e, err := h.dir.find(id); err == nil {
 		info, err := e.facts()
 		if err != nil {
 			return nil, err
@@ -42,10 +41,10 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 			return s, nil
 		}
 	}
-	if h.dir.gone(id.String()) {
+	if h.dir.gone(id) {
 		return nil, api.Errorf(api.CodeLost, "session %s was removed", id).WithID("PSSessionStateClosed")
 	}
-	boot, err := h.bootstrap(r, id.String(), &req)
+	boot, err := h.bootstrap(r, id, &req)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +55,7 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 		return nil, err
 	}
 	planted.Point("host-made")
-	h.dir.add(id.String(), dir)
+	h.dir.add(id, dir)
 	planted.Point("host-known")
 	h.audit.note(r, &auditLine{Action: "New", Session: info.InstanceID, Name: info.Name})
 	return h.view(info, h.asker(r)), nil
