@@ -47,7 +47,7 @@ func TestReceiveBehindAStuckClient(t *testing.T) {
 // before the news of that death: it gets the output all the same.
 func TestReceiveOvertakesTheEndOfAKilledCmdlet(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, thisPSS, nil)
+	w := newWorld(t, racePSS, nil)
 	begun := api.StreamRequest{Pipeline: uuid.NewString(), Start: &api.Command{Script: "sleep 1000"}}
 	for name, first := range map[string]api.StreamRequest{"invoked": begun, "received": {}} {
 		if first.Start != nil {
