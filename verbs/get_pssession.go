@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"pss/format"
 	"pss/remote/api"
@@ -22,12 +24,17 @@ func newGetPSSession() *command {
 			"Disconnected/None can, Disconnected/Busy is held by another client.",
 		sets: sessionSets(true, true),
 		params: append(selectorParams(true),
+			flag("All", "ask every computer that you have used").in(setName),
+			flag("Watch", "show changes as they come, until Ctrl-C"),
+			value("Interval", "with --watch: the time between two looks").takes(duration("SECONDS", time.Second, time.Second/10, time.Hour, false)).byDefault("1"),
 			value("State", "only sessions in this state").takes(oneOfThese(sessionStates...)).byDefault("All"),
 			throttleParam().in(setComputer, setComputerInstance, setURI, setURIInstance)),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
 			{command: "pss get-pssession", says: "what this client session holds"},
 			{command: "pss get-pssession --computer-name server01 --state Disconnected", says: "what can be taken up again there"},
+			{command: "pss get-pssession --all --output wide", says: "everything that is yours, wherever it is"},
+			{command: "pss get-pssession --computer-name @web --watch", says: "what becomes of it"},
 		},
 		run: runGetPSSession,
 	}
@@ -41,34 +48,44 @@ func runGetPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err != nil {
 		return err
 	}
-	sel.listing = true
-	state := in.String("state")
+	sel.listing, sel.all = true, in.Bool("all")
+	if in.given("throttle-limit") {
+		sel.throttle = throttle(in)
+	}
+	if in.Bool("watch") {
+		return watchSessions(ctx, rt, in, &sel)
+	}
 	ahead(func() {
 		var list api.SessionList
 		_ = json.Unmarshal([]byte(`{"Sessions":[{"Runspace":{"Attached":{},"Pipelines":[{}]}}]}`), &list)
 		_ = format.Write(io.Discard, rt.mode, []PSSession{{}})
 	})
 	f := &failures{rt: rt, cmd: in.cmd}
-	var found []*api.Session
+	found, err := getSessions(ctx, rt, in, &sel, f)
+	if err != nil {
+		return err
+	}
+	if err := rt.write(newPSSessions(found)); err != nil {
+		return err
+	}
+	rt.tellBlocked(found)
+	if n := sel.elsewhere; n > 0 && sel.empty() {
+		rt.tell("This client session has no sessions; your other ones hold %d: pss get-pssession --all", n)
+	}
+	return f.result(max(1, len(sel.computers)))
+}
+
+// getSessions returns the sessions that the command line asks for.
+func getSessions(ctx context.Context, rt *Runtime, in *input, sel *selector, f *failures) (found []*api.Session, err error) {
 	if sel.empty() {
 		found, err = sel.local(ctx, rt, f)
 	} else {
 		found, err = sel.find(ctx, rt, in, f)
 	}
-	if err != nil {
-		return err
+	if state := in.String("state"); state != "" && state != "All" {
+		found = slices.DeleteFunc(found, func(s *api.Session) bool { return string(s.State) != state })
 	}
-	kept := make([]*api.Session, 0, len(found))
-	for _, s := range found {
-		if state == "" || state == "All" || string(s.State) == state {
-			kept = append(kept, s)
-		}
-	}
-	if err := rt.write(newPSSessions(kept)); err != nil {
-		return err
-	}
-	rt.tellBlocked(kept)
-	return f.result(max(1, len(sel.computers)))
+	return found, err
 }
 
 // tellBlocked says on standard error which sessions wait for a reader: their table

@@ -24,29 +24,16 @@ func invokeDisconnected(ctx context.Context, rt *Runtime, in *input, o *invokeOp
 		return err
 	}
 	base.IfAbsent = o.ifAbsent
-	f := &failures{rt: rt, cmd: in.cmd}
-	var left []*api.Session
-	batch := uuid.NewString()
-	for i, out := range each(o.sel.computers, o.throttle, func(i int, computer string) (*api.Session, error) {
-		req := base
-		req.ComputerName, req.Name, req.Turn = computer, nameFor(o.sessionNames, i), api.Turn{Batch: batch, Index: i}
-		return startAndLeave(ctx, rt, agent, &req, o)
-	}) {
-		if out.err != nil {
-			f.add(openFailed(out.err, api.ComputerOf(o.sel.computers[i])))
-			continue
-		}
-		if out.value.Existed {
-			rt.tellExisted(out.value)
+	tell := func(s *api.Session) {
+		if s.Existed {
+			rt.tellExisted(s)
 		} else {
-			rt.tellExpiry(out.value)
+			rt.tellExpiry(s)
 		}
-		left = append(left, out.value)
 	}
-	if err := rt.write(newPSSessions(left)); err != nil {
-		return err
-	}
-	return f.result(len(o.sel.computers))
+	return createEach(rt, in, placesOn(o.sel.computers), &base, o.sessionNames, func(req *api.CreateRequest) (*api.Session, error) {
+		return startAndLeave(ctx, rt, agent, req, o)
+	}, tell)
 }
 
 // inputPatience is how long storing standard input may take in silence.

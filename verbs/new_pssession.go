@@ -101,26 +101,35 @@ func runNewPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if base.IfAbsent = in.Bool("if-absent"); base.IfAbsent && len(names) == 0 {
 		return usage("MissingMandatoryParameter", "--if-absent needs a name").Hint("give --name NAME")
 	}
+	tell := func(s *api.Session) {
+		planted.Point("client-made")
+		if s.Existed {
+			rt.tellExisted(s)
+		}
+	}
+	return createEach(rt, in, places, &base, names, func(req *api.CreateRequest) (*api.Session, error) {
+		return agent.Create(ctx, uuid.NewString(), req)
+	}, tell)
+}
+
+// createEach makes a session in each place, as base says, and prints it.
+func createEach(rt *Runtime, in *input, places []place, base *api.CreateRequest, names []string,
+	create func(*api.CreateRequest) (*api.Session, error), tell func(*api.Session),
+) error {
 	f := &failures{rt: rt, cmd: in.cmd}
-	var made []*api.Session
 	batch := uuid.NewString()
-	for i, o := range each(places, throttle(in), func(i int, at place) (*api.Session, error) {
-		req := base
+	name := func(p place) string { return api.ComputerOf(p.computer) }
+	err := printEach(f, places, throttle(in), name, func(i int, at place) (*api.Session, error) {
+		req := *base
 		req.ComputerName, req.Name, req.Turn = at.computer, nameFor(names, i), api.Turn{Batch: batch, Index: i}
 		req.ConfigurationName = cmp.Or(at.configuration, req.ConfigurationName)
-		return agent.Create(ctx, uuid.NewString(), &req)
-	}) {
-		if o.err != nil {
-			f.add(openFailed(o.err, api.ComputerOf(places[i].computer)))
-			continue
+		s, err := create(&req)
+		if err != nil {
+			return nil, openFailed(err, name(at))
 		}
-		planted.Point("client-made")
-		if o.value.Existed {
-			rt.tellExisted(o.value)
-		}
-		made = append(made, o.value)
-	}
-	if err := rt.write(newPSSessions(made)); err != nil {
+		return s, nil
+	}, tell)
+	if err != nil {
 		return err
 	}
 	return f.result(len(places))
@@ -139,11 +148,7 @@ func readPlaces(ctx context.Context, rt *Runtime, in *input) ([]place, error) {
 		if len(computers) == 0 {
 			computers = []string{"localhost"}
 		}
-		places := make([]place, len(computers))
-		for i, name := range computers {
-			places[i].computer = name
-		}
-		return places, err
+		return placesOn(computers), err
 	}
 	t, err := readTargets(ctx, rt, in)
 	if err != nil {
@@ -161,6 +166,14 @@ func readPlaces(ctx context.Context, rt *Runtime, in *input) ([]place, error) {
 		places[i] = place{computer: s.Computer(), configuration: s.Runspace.ConfigurationName}
 	}
 	return places, nil
+}
+
+func placesOn(computers []string) []place {
+	places := make([]place, len(computers))
+	for i, name := range computers {
+		places[i].computer = name
+	}
+	return places
 }
 
 // nameFor gives the i-th computer its name; a single name is everybody's.

@@ -3,6 +3,10 @@ package verbs
 import (
 	"strconv"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"pss/format"
+	"pss/remote/api"
 )
 
 // defaultThrottle is PowerShell's ThrottleLimit: how much is asked for at once.
@@ -20,35 +24,65 @@ func throttle(in *input) int {
 	return defaultThrottle
 }
 
-// parallel calls do for 0 to n-1, limit at a time, and returns when all have returned.
-func parallel(n, limit int, do func(i int)) {
-	if n == 1 {
-		do(0)
-		return
-	}
-	slots := make(chan struct{}, limit)
-	var wg sync.WaitGroup
-	for i := range n {
-		slots <- struct{}{}
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			defer func() { <-slots }()
-			do(i)
-		}()
-	}
-	wg.Wait()
-}
-
 // outcome is what became of one of several targets.
 type outcome[T any] struct {
 	value T
 	err   error
 }
 
-// each calls do for all targets in parallel and returns the outcomes in their order.
+// each calls do for all targets, limit at a time, and returns the outcomes in their
+// order.
 func each[S, T any](targets []S, limit int, do func(i int, target S) (T, error)) []outcome[T] {
 	out := make([]outcome[T], len(targets))
-	parallel(len(targets), limit, func(i int) { out[i].value, out[i].err = do(i, targets[i]) })
+	var calls errgroup.Group
+	calls.SetLimit(limit)
+	for i, t := range targets {
+		calls.Go(func() error {
+			out[i].value, out[i].err = do(i, t)
+			return nil // one that fails ends no other
+		})
+	}
+	_ = calls.Wait()
 	return out
+}
+
+// printEach does something to all targets, limit at a time, reports what fails, and
+// prints the sessions that come of it: as they come under NDJSON, else in the order of
+// the targets at the end. Before that tell may say something of each.
+func printEach[S any](f *failures, targets []S, limit int, name func(S) string, do func(i int, target S) (*api.Session, error), tell func(*api.Session)) error {
+	rt := f.rt
+	p := rt.newProgress("targets", len(targets), false)
+	var mu sync.Mutex // of standard output
+	live := rt.mode.Mode == format.ModeNDJSON
+	outcomes := each(targets, limit, func(i int, t S) (*api.Session, error) {
+		s, err := do(i, t)
+		p.finished(name(t), howEnded(err), err != nil)
+		if err != nil {
+			f.add(err)
+			return nil, nil
+		}
+		if !live {
+			return s, nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return nil, rt.write([]PSSession{newPSSession(s)})
+	})
+	p.end()
+	var sessions []*api.Session
+	for _, o := range outcomes {
+		switch {
+		case o.err != nil:
+			return o.err
+		case o.value != nil:
+			if tell != nil {
+				tell(o.value)
+			}
+			sessions = append(sessions, o.value)
+		}
+	}
+	if live {
+		return nil
+	}
+	return rt.write(newPSSessions(sessions))
 }

@@ -18,6 +18,7 @@ type progress struct {
 	rt    *Runtime
 	what  string // "computers"
 	total int
+	lines bool // where there is no bar, a line for each target
 
 	mu           sync.Mutex
 	done, failed int
@@ -25,12 +26,14 @@ type progress struct {
 	bar          *mpb.Bar
 }
 
-// newProgress returns nil for a single target, and where nobody wants to know.
-func (rt *Runtime) newProgress(what string, total int) *progress {
+// newProgress returns nil for a single target, and where nobody wants to know. lines
+// is for commands that deliver output: the others are done in a moment, and what they
+// did is what they print.
+func (rt *Runtime) newProgress(what string, total int, lines bool) *progress {
 	if total < 2 || rt.quiet || rt.noProgress || rt.machine() {
 		return nil
 	}
-	p := &progress{rt: rt, what: what, total: total}
+	p := &progress{rt: rt, what: what, total: total, lines: lines}
 	f, ok := rt.Stderr.(*os.File)
 	if !ok || rt.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
 		return p
@@ -77,11 +80,12 @@ func (p *progress) finished(name, how string, failed bool) {
 	}
 	done := p.done
 	p.mu.Unlock()
-	if p.bar != nil {
+	switch {
+	case p.bar != nil:
 		p.bar.Increment()
-		return
+	case p.lines:
+		p.rt.tell("%s: %s (%d of %d)", name, how, done, p.total)
 	}
-	p.rt.tell("%s: %s (%d of %d)", name, how, done, p.total)
 }
 
 // end takes the bar away and counts.
@@ -92,6 +96,9 @@ func (p *progress) end() {
 	if p.pool != nil {
 		p.bar.Abort(true)
 		p.pool.Wait()
+	}
+	if !p.lines {
+		return
 	}
 	p.rt.tell("%d %s: %d done, %d failed", p.total, p.what, p.done-p.failed, p.failed)
 }

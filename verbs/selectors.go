@@ -19,9 +19,12 @@ type selector struct {
 	names     []string
 	instances []string
 	computers []string
+	all       bool // every computer that the user has used
+	throttle  int  // how many of them are asked at once; 0: the default
 	conf      string
 	stdin     bool // --session -
 	listing   bool // the sessions are only shown
+	elsewhere int  // what the user's other client sessions hold, where this one has nothing
 }
 
 // sessionSets are the parameter sets of a cmdlet that selects sessions. query adds
@@ -86,7 +89,7 @@ func readSelector(rt *Runtime, in *input) (selector, error) {
 
 // empty reports whether nothing was selected.
 func (s *selector) empty() bool {
-	return !s.stdin && len(s.refs)+len(s.ids)+len(s.names)+len(s.instances)+len(s.computers) == 0
+	return !s.stdin && !s.all && len(s.refs)+len(s.ids)+len(s.names)+len(s.instances)+len(s.computers) == 0
 }
 
 // find returns the selected sessions; what is not there goes to f. With no
@@ -103,7 +106,7 @@ func (s *selector) find(ctx context.Context, rt *Runtime, in *input, f *failures
 	if err != nil {
 		return nil, err
 	}
-	if len(s.computers) > 0 {
+	if len(s.computers) > 0 || s.all {
 		return s.query(ctx, rt, f)
 	}
 	refs, err := s.references(rt.Stdin)
@@ -225,6 +228,9 @@ func (s *selector) local(ctx context.Context, rt *Runtime, f *failures) ([]*api.
 	if err != nil {
 		return nil, err
 	}
+	if s.elsewhere = list.Elsewhere; len(list.Errors) > 0 {
+		s.elsewhere = 0
+	}
 	found := s.filter(list.Sessions, f, "RemoteRunspaceNotAvailableForSpecifiedName", "in this client session")
 	for _, e := range list.Errors {
 		// What is done with a session that is out of reach says so itself.
@@ -242,14 +248,14 @@ func (s *selector) query(ctx context.Context, rt *Runtime, f *failures) ([]*api.
 	if err != nil {
 		return nil, err
 	}
-	list, err := agent.Sessions(ctx, s.computers...)
+	list, err := agent.Ask(ctx, client.Query{Computers: s.computers, All: s.all, Throttle: s.throttle})
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range list.Errors {
 		f.add(e)
 	}
-	if len(list.Errors) == len(s.computers) {
+	if len(list.Errors) == len(s.computers) && !s.all {
 		return nil, nil
 	}
 	sessions := list.Sessions
@@ -262,16 +268,19 @@ func (s *selector) query(ctx context.Context, rt *Runtime, f *failures) ([]*api.
 		}
 		sessions = kept
 	}
-	return s.filter(sessions, f, "PSSessionNameMatchFail", "on "+s.where()), nil
+	return s.filter(sessions, f, "PSSessionNameMatchFail", s.where()), nil
 }
 
 // where names the computers for people.
 func (s *selector) where() string {
+	if s.all {
+		return "on the computers that you have used"
+	}
 	names := make([]string, len(s.computers))
 	for i, c := range s.computers {
 		names[i] = api.ComputerOf(c)
 	}
-	return strings.Join(names, ", ")
+	return "on " + strings.Join(names, ", ")
 }
 
 // whereIs names the session on a command line, for every client.

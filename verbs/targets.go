@@ -68,18 +68,8 @@ func (t *targets) count() int { return len(t.sessions) + t.failures.count }
 // prints the rest, of which tell may say something first.
 func (t *targets) print(do func(*api.Session) (*api.Session, error), tell func(*api.Session)) error {
 	n := t.count()
-	var done []*api.Session
-	for _, o := range each(t.sessions, t.throttle, func(_ int, s *api.Session) (*api.Session, error) { return do(s) }) {
-		if o.err != nil {
-			t.add(o.err)
-			continue
-		}
-		if tell != nil {
-			tell(o.value)
-		}
-		done = append(done, o.value)
-	}
-	if err := t.rt.write(newPSSessions(done)); err != nil {
+	name := func(s *api.Session) string { return s.ComputerName + "/" + s.Runspace.Name }
+	if err := printEach(t.failures, t.sessions, t.throttle, name, func(_ int, s *api.Session) (*api.Session, error) { return do(s) }, tell); err != nil {
 		return err
 	}
 	return t.result(n)

@@ -45,7 +45,7 @@ func newTogether(rt *Runtime, in *input, n int, targets []*api.Session) *togethe
 	if len(g.names) < len(targets) {
 		what = "sessions"
 	}
-	g.progress = rt.newProgress(what, len(targets))
+	g.progress = rt.newProgress(what, len(targets), true)
 	// Notes and errors stand on lines of their own, too.
 	g.stderr = rt.Stderr
 	rt.Stderr = &labelled{g: g, w: g.progress.above(rt.Stderr), whole: true}

@@ -38,6 +38,7 @@ type Agent struct {
 	clients   map[string]*clientSession
 	computers map[string]*computer
 	journal   *journal
+	used      *used
 	lock      *platform.Lock
 	server    *http.Server
 }
@@ -118,6 +119,9 @@ func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 	a.from = name
 	if u, err := user.LookupId(strconv.Itoa(a.uid)); err == nil {
 		a.from = u.Username + "@" + name
+	}
+	if a.used, err = openUsed(paths.AgentDir()); err != nil {
+		return nil, err
 	}
 	a.journal, err = openJournal(paths.AgentDir()+"/table.ndjson", a.clients)
 	return a, err

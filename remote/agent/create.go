@@ -59,6 +59,7 @@ func (a *Agent) create(ctx context.Context, c *clientSession, e *entry, req *api
 		return nil, err
 	}
 	planted.Point("agent-made")
+	a.use(req.ComputerName)
 	if s.Existed {
 		a.forget(c, e)
 		return a.adopt(c, req.ComputerName, s), nil

@@ -3,27 +3,41 @@ package agent
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"pss/remote/api"
 )
 
 // throttle is PowerShell's ThrottleLimit: how many computers are asked at once.
 const throttle = 32
 
-// handleList lists what the computers named in the query hold, or without one
-// what was made or connected in the asker's client session.
+// handleList lists what the computers named in the query hold, or all that this user
+// has used, or without either what was made or connected in the asker's client session.
 func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
-	computers := r.URL.Query()[api.QueryComputer]
+	query := r.URL.Query()
+	computers := query[api.QueryComputer]
+	if query.Get(api.QueryAll) == "true" {
+		a.mu.Lock()
+		computers = a.used.names()
+		a.mu.Unlock()
+		if len(computers) == 0 {
+			return &api.SessionList{Version: api.Version, Sessions: []api.Session{}}, nil
+		}
+	}
 	local := len(computers) == 0
 	if local {
 		computers = a.computersOf(c)
 	}
+	limit := throttle
+	if n, err := strconv.Atoi(query.Get(api.QueryThrottle)); err == nil && n > 0 {
+		limit = n
+	}
 	list := &api.SessionList{Version: api.Version, Sessions: []api.Session{}}
 	asked := time.Now()
-	for i, res := range a.ask(r.Context(), c, computers) {
+	for i, res := range a.ask(r.Context(), c, computers, limit) {
 		if res.err != nil {
 			e := api.AsError(res.err)
 			if e.Code != api.CodeInternal {
@@ -35,10 +49,29 @@ func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSess
 			}
 			continue
 		}
+		a.use(computers[i])
 		list.Errors = append(list.Errors, res.list.Errors...)
 		list.Sessions = append(list.Sessions, a.merge(c, computers[i], res.list.Sessions, local, asked)...)
 	}
+	if local && len(list.Sessions) == 0 {
+		list.Elsewhere = a.elsewhere(c)
+	}
 	return list, nil
+}
+
+// elsewhere counts the sessions that our other client sessions hold.
+func (a *Agent) elsewhere(c *clientSession) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	held := map[string]bool{}
+	for _, other := range a.clients {
+		for id, e := range other.entries {
+			if other != c && e.mine && !e.temporary {
+				held[id] = true
+			}
+		}
+	}
+	return len(held)
 }
 
 type answer struct {
@@ -46,21 +79,18 @@ type answer struct {
 	err  error
 }
 
-// ask asks all computers at once and returns their answers in order.
-func (a *Agent) ask(ctx context.Context, c *clientSession, computers []string) []answer {
+// ask asks all computers, limit at once, and returns their answers in order.
+func (a *Agent) ask(ctx context.Context, c *clientSession, computers []string, limit int) []answer {
 	answers := make([]answer, len(computers))
-	slots := make(chan struct{}, throttle)
-	var wg sync.WaitGroup
+	var asks errgroup.Group
+	asks.SetLimit(limit)
 	for i, name := range computers {
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer wg.Done()
-			defer func() { <-slots }()
+		asks.Go(func() error {
 			answers[i].list, answers[i].err = a.hostFor(c, name).Sessions(ctx)
-		}()
+			return nil // one that fails hides no other
+		})
 	}
-	wg.Wait()
+	_ = asks.Wait()
 	return answers
 }
 

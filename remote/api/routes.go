@@ -35,6 +35,8 @@ const (
 	TypeText   = "text/plain"
 
 	QueryComputer = "computer" // of GET sessions at the agent; repeated
+	QueryAll      = "all"      // of GET sessions at the agent: every computer that the user has used
+	QueryThrottle = "throttle" // how many of them are asked at once
 	QueryForce    = "force"
 	QueryForget   = "forget" // of DELETE session at the agent: its computer, which does not answer, is not asked
 	QueryEpoch    = "epoch"

@@ -155,6 +155,9 @@ type SessionList struct {
 	Version  string
 	Sessions []Session
 	Errors   []*Error `json:",omitempty"`
+	// Elsewhere is how many sessions the user's other client sessions hold, if this
+	// listing is empty; the agent's.
+	Elsewhere int `json:",omitempty"`
 }
 
 // CreateRequest makes a session; the path carries the InstanceID, so that a

@@ -17,9 +17,39 @@ func (c *Client) Version(ctx context.Context) (v api.VersionInfo, err error) {
 // Sessions lists sessions. At an agent, no computer means those of the asker's
 // client session.
 func (c *Client) Sessions(ctx context.Context, computers ...string) (*api.SessionList, error) {
-	path := api.RouteSessions
+	query := url.Values{}
 	if len(computers) > 0 {
-		path += "?" + url.Values{api.QueryComputer: computers}.Encode()
+		query[api.QueryComputer] = computers
+	}
+	return c.list(ctx, query)
+}
+
+// Query says which computers an agent is to ask for their sessions.
+type Query struct {
+	Computers []string
+	All       bool // every one that the user has used
+	Throttle  int  // how many at once; 0: the agent's default
+}
+
+// Ask lists the sessions of computers, by way of an agent.
+func (c *Client) Ask(ctx context.Context, q Query) (*api.SessionList, error) {
+	query := url.Values{}
+	if len(q.Computers) > 0 {
+		query[api.QueryComputer] = q.Computers
+	}
+	if q.All {
+		query.Set(api.QueryAll, "true")
+	}
+	if q.Throttle > 0 {
+		query.Set(api.QueryThrottle, strconv.Itoa(q.Throttle))
+	}
+	return c.list(ctx, query)
+}
+
+func (c *Client) list(ctx context.Context, query url.Values) (*api.SessionList, error) {
+	path := api.RouteSessions
+	if len(query) > 0 {
+		path += "?" + query.Encode()
 	}
 	list := &api.SessionList{}
 	return list, c.Do(ctx, Request{Method: http.MethodGet, Path: path, Out: list})
