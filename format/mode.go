@@ -82,6 +82,7 @@ type Options struct {
 	Properties []string // shown instead of the view's own, in this order
 	Width      int      // of the terminal; tables are cut to it. 0 is no limit
 	NoHeader   bool     // tables without header and underline, CSV without header
+	Colour     bool     // headers and the names of properties stand out; for terminals
 }
 
 // UsageError is a request that cannot be met: an unknown mode or property.
@@ -136,7 +137,7 @@ func (v *view) printer() (func(*bufio.Writer) error, error) {
 			return nil, err
 		}
 		if len(v.shown) == 0 {
-			v.shown = v.fields
+			v.shown = v.objectFields()
 			return v.list, nil
 		}
 		return v.table, nil

@@ -60,7 +60,7 @@ func (v *view) render(b *bufio.Writer, lines [][]string) error {
 			aligns[i] = tw.AlignRight
 		}
 	}
-	r := &renderer{w: b, headless: v.options.NoHeader}
+	r := &renderer{w: b, options: &v.options}
 	t := tablewriter.NewTable(b, tablewriter.WithRenderer(r)).Configure(func(c *tablewriter.Config) {
 		c.Behavior.TrimSpace = tw.Off
 		for _, section := range []*tw.CellConfig{&c.Header, &c.Row} {
@@ -84,9 +84,9 @@ func (v *view) render(b *bufio.Writer, lines [][]string) error {
 // renderer writes the lines of a table: the library measures and aligns, the
 // renderer sets the gaps, the underlines, and no blank at the end of a line.
 type renderer struct {
-	w        *bufio.Writer
-	headless bool
-	err      error
+	w       *bufio.Writer
+	options *Options
+	err     error
 }
 
 func (r *renderer) Start(io.Writer) error                 { return nil }
@@ -99,8 +99,12 @@ func (r *renderer) Row(cells []string, ctx tw.Formatting) { r.line(cells, ctx) }
 
 // Header writes the labels and, below each, dashes of its own length.
 func (r *renderer) Header(lines [][]string, ctx tw.Formatting) {
-	if r.headless {
+	if r.options.NoHeader {
 		return
+	}
+	if r.options.Colour {
+		r.write(headColour)
+		defer r.write(plainColour)
 	}
 	for _, labels := range lines {
 		r.line(labels, ctx)

@@ -16,8 +16,7 @@ func (v *view) list(b *bufio.Writer) error {
 			b.WriteByte('\n')
 		}
 		for j := range v.shown {
-			b.WriteString(pad(v.shown[j].name, width))
-			b.WriteString(" :")
+			b.WriteString(v.options.paint(pad(v.shown[j].name, width) + " :"))
 			if s := text(v.shown[j].value(row)); s != "" {
 				b.WriteByte(' ')
 				b.WriteString(s)

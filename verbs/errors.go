@@ -90,17 +90,17 @@ func (rt *Runtime) report(cmd *command, e *api.Error) {
 			return
 		}
 	}
-	writeErrorBlock(rt.Stderr, activity, e)
+	writeErrorBlock(rt.Stderr, activity, e, rt.colours(rt.Stderr))
 }
 
 // writeErrorBlock prints PowerShell's shape of an error, and what to do next.
-func writeErrorBlock(w io.Writer, activity string, e *api.Error) {
+func writeErrorBlock(w io.Writer, activity string, e *api.Error, coloured bool) {
 	target := ""
 	if e.Target != "" {
 		target = "(" + e.Target + ") "
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", activity, cleanLines(e.Message))
+	fmt.Fprintf(&b, "%s\n", coloursOf(coloured, errorColour, activity+": "+cleanLines(e.Message)))
 	fmt.Fprintf(&b, "    + CategoryInfo          : %s: %s[%s], %s\n", e.Category, target, activity, e.Code)
 	fmt.Fprintf(&b, "    + FullyQualifiedErrorId : %s\n", e.FullyQualifiedErrorID)
 	if e.RecommendedAction != "" {

@@ -13,15 +13,16 @@ import (
 	"pss/remote/api"
 )
 
-func init() { register("Get-PSSession", []string{"gsn"}, newGetPSSession) }
+func init() { register("Get-PSSession", []string{"gsn", "ls"}, newGetPSSession) }
 
 func newGetPSSession() *command {
 	return &command{
-		name: "Get-PSSession", aliases: []string{"gsn"},
+		name: "Get-PSSession", aliases: []string{"gsn", "ls"},
 		synopsis: "Gets the sessions of this client session, or all of yours on a computer.",
 		notes: "Without --computer-name it lists the sessions that were made or connected in this client session, wherever they live. " +
 			"With it, every session of yours there, from all clients. State tells whether the session is attached to you, Availability whether it can be connected: " +
-			"Disconnected/None can, Disconnected/Busy is held by another client.",
+			"Disconnected/None can, Disconnected/Busy is held by another client. pss ls is pss get-pssession --output wide: " +
+			"what each session's command does, its age, unread output, and who holds it. An empty listing says on standard error what your other client sessions hold.",
 		sets: sessionSets(true, true),
 		params: append(selectorParams(true),
 			flag("All", "ask every computer that you have used").in(setName),

@@ -68,7 +68,7 @@ func (w *watcher) show(now []PSSession) error {
 	for _, s := range now {
 		there[s.InstanceID] = true
 		was, known := w.shown[s.InstanceID]
-		was.LastSeen = s.LastSeen // a heartbeat is no change
+		was.LastSeen, was.Age = s.LastSeen, s.Age // that time passes is no change
 		if !known || !reflect.DeepEqual(was, s) {
 			changed = append(changed, s)
 		}

@@ -147,6 +147,21 @@ func (rt *Runtime) should(action, target string) (bool, error) {
 	}
 }
 
+// The colours of PowerShell 7 on a terminal.
+const (
+	errorColour   = "\x1b[31;1m"
+	warningColour = "\x1b[33;1m"
+	plainColour   = "\x1b[0m"
+)
+
+// coloursOf paints text, where that is wanted.
+func coloursOf(wanted bool, colour, text string) string {
+	if !wanted {
+		return text
+	}
+	return colour + text + plainColour
+}
+
 // colours reports whether what is written to f may be coloured.
 func (rt *Runtime) colours(f any) bool {
 	file, ok := f.(*os.File)

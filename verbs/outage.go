@@ -94,7 +94,7 @@ func (rt *Runtime) warn(id, text, target string) {
 		return
 	}
 	if !rt.machine() {
-		fmt.Fprintf(rt.Stderr, "WARNING: %s\n", text)
+		fmt.Fprintln(rt.Stderr, coloursOf(rt.colours(rt.Stderr), warningColour, "WARNING: "+text))
 		return
 	}
 	var w warning

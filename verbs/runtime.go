@@ -27,9 +27,10 @@ type Runtime struct {
 	HostRole func(ctx context.Context, in HostSettings) error
 
 	manners
-	mode  format.Options
-	agent *client.Client
-	found *config.Paths
+	called string // the name by which the cmdlet was called
+	mode   format.Options
+	agent  *client.Client
+	found  *config.Paths
 }
 
 // HostSettings are the parameters of pss host.
@@ -45,6 +46,9 @@ func (rt *Runtime) setOutput(in *input) error {
 	text := in.String("output")
 	if text == "" {
 		text = rt.Getenv("PSS_OUTPUT")
+	}
+	if text == "" && rt.called == "ls" {
+		text = string(format.ModeWide)
 	}
 	if text == "" {
 		text = rt.configuredOutput()
@@ -90,12 +94,12 @@ func (rt *Runtime) configuredOutput() string {
 // write prints objects in the wanted format.
 func (rt *Runtime) write(objects any) error {
 	o := rt.mode
-	// A wide table shows everything: it wraps rather than being cut.
-	if f, ok := rt.Stdout.(*os.File); ok && o.Mode == format.ModeTable && term.IsTerminal(int(f.Fd())) {
+	if f, ok := rt.Stdout.(*os.File); ok && (o.Mode == format.ModeTable || o.Mode == format.ModeWide) && term.IsTerminal(int(f.Fd())) {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
 			o.Width = w
 		}
 	}
+	o.Colour = rt.colours(rt.Stdout)
 	return formatError(format.Write(rt.Stdout, o, objects))
 }
 

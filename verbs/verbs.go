@@ -87,6 +87,9 @@ func register(name string, aliases []string, build func() *command) {
 // returns the exit code.
 func Run(ctx context.Context, rt *Runtime, argv []string) int {
 	name, rest, err := findVerb(argv)
+	if len(argv) > len(rest) {
+		rt.called = strings.ToLower(argv[len(argv)-len(rest)-1])
+	}
 	if err != nil {
 		return rt.fail(nil, err)
 	}
