@@ -170,6 +170,19 @@ func computerName() valueKind {
 	}}
 }
 
+// computerPattern takes what computerName takes, and wildcards.
+func computerPattern() valueKind {
+	kind := computerName()
+	plain := kind.check
+	kind.check = func(text string) (string, *api.Error) {
+		if HasWildcard(text) && !strings.HasPrefix(text, "@") {
+			return text, nil
+		}
+		return plain(text)
+	}
+	return kind
+}
+
 // isComputer tells names and addresses from what the local shell or a typing
 // mistake has left. A colon is an IPv6 address's.
 func isComputer(name string) bool {

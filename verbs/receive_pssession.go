@@ -24,6 +24,7 @@ func newReceivePSSession() *command {
 			"A name that is not there is an error. --peek, --tail and --since only look: nothing counts as received, the session is not connected, " +
 			"and it does not matter who holds it. --no-wait returns 0 while the command runs; it and --timeout leave the session as they found it.",
 		sets: sessionSets(true, false), pipeline: true, should: true,
+		exact: true, // as in PowerShell: what was received by mistake is gone
 		params: append(selectorParams(true),
 			flag("Replay", "deliver again what was received and is still kept"),
 			flag("Peek", "show the unread output and leave it unread"),

@@ -16,10 +16,10 @@ func newRemovePSSession() *command {
 	return &command{
 		name: "Remove-PSSession", aliases: []string{"rsn", "rm"},
 		synopsis: "Ends sessions, with what runs in them, and deletes their output.",
-		notes: "With --computer-name it asks that computer, so that a session of another client session can be removed too. A session that another client holds is refused. " +
+		notes: "With --computer-name it asks that computer, so that a session of another client session can be removed too; a pattern such as Server* asks nobody and means the computers of this client session's sessions. A session that another client holds is refused. " +
 			"On a terminal it asks before it ends a running command or deletes output that nobody has received. --force asks nothing, and also removes a session that your other client holds.",
 		sets: sessionSets(true, false), pipeline: true, should: true,
-		params:     append(selectorParams(true), flag("Force", "do not ask, and take the session from your other client")),
+		params:     append(withComputerPatterns(selectorParams(true)), flag("Force", "do not ask, and take the session from your other client")),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
 			{command: "pss remove-pssession --id 1", says: "one session"},

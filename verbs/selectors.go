@@ -19,11 +19,13 @@ type selector struct {
 	names     []string
 	instances []string
 	computers []string
-	all       bool // every computer that the user has used
-	throttle  int  // how many of them are asked at once; 0: the default
+	patterns  []string // of computers that this client session has sessions on
+	all       bool     // every computer that the user has used
+	throttle  int      // how many of them are asked at once; 0: the default
 	conf      string
 	stdin     bool // --session -
 	listing   bool // the sessions are only shown
+	literal   bool // names are no patterns
 	elsewhere int  // what the user's other client sessions hold, where this one has nothing
 }
 
@@ -66,6 +68,16 @@ func selectorParams(query bool) []param {
 	return append(params, value("ConfigurationName", "only sessions of this configuration").in(slices.Concat(byName, byURI)...).byDefault("all"))
 }
 
+// withComputerPatterns lets the computers be named by wildcards.
+func withComputerPatterns(params []param) []param {
+	for i := range params {
+		if params[i].Name == "ComputerName" {
+			params[i] = params[i].takes(computerPattern())
+		}
+	}
+	return params
+}
+
 // readSelector reads the selecting parameters, whose values were checked.
 func readSelector(rt *Runtime, in *input) (selector, error) {
 	s := selector{names: in.StringSlice("name"), instances: in.StringSlice("instance-id"), conf: in.String("configuration-name")}
@@ -84,12 +96,14 @@ func readSelector(rt *Runtime, in *input) (selector, error) {
 	if s.computers, err = readComputers(rt, in); in.cmd.asks() {
 		s.computers = once(s.computers)
 	}
+	s.patterns = slices.DeleteFunc(slices.Clone(s.computers), func(c string) bool { return !HasWildcard(c) })
+	s.computers = slices.DeleteFunc(s.computers, HasWildcard)
 	return s, err
 }
 
 // empty reports whether nothing was selected.
 func (s *selector) empty() bool {
-	return !s.stdin && !s.all && len(s.refs)+len(s.ids)+len(s.names)+len(s.instances)+len(s.computers) == 0
+	return !s.stdin && !s.all && len(s.patterns)+len(s.refs)+len(s.ids)+len(s.names)+len(s.instances)+len(s.computers) == 0
 }
 
 // find returns the selected sessions; what is not there goes to f. With no
@@ -106,8 +120,15 @@ func (s *selector) find(ctx context.Context, rt *Runtime, in *input, f *failures
 	if err != nil {
 		return nil, err
 	}
+	var onComputers []*api.Session
+	if len(s.patterns) > 0 {
+		if onComputers, err = s.matching(ctx, rt, f); err != nil || len(s.computers) == 0 {
+			return onComputers, err
+		}
+	}
 	if len(s.computers) > 0 || s.all {
-		return s.query(ctx, rt, f)
+		asked, err := s.query(ctx, rt, f)
+		return append(onComputers, asked...), err
 	}
 	refs, err := s.references(rt.Stdin)
 	if err != nil {
@@ -242,6 +263,33 @@ func (s *selector) local(ctx context.Context, rt *Runtime, f *failures) ([]*api.
 	return found, nil
 }
 
+// matching returns this client session's sessions on computers that match the
+// patterns; nobody is asked which other ones there are.
+func (s *selector) matching(ctx context.Context, rt *Runtime, f *failures) ([]*api.Session, error) {
+	agent, err := rt.Agent()
+	if err != nil {
+		return nil, err
+	}
+	list, err := agent.Sessions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []api.Session
+	for _, pattern := range s.patterns {
+		before := len(found)
+		for _, sess := range list.Sessions {
+			if MatchWildcard(pattern, sess.ComputerName) {
+				found = append(found, sess)
+			}
+		}
+		if len(found) == before {
+			f.add(api.Errorf(api.CodeNotFound, "this client session has no session on a computer like %q", pattern).
+				WithID("RemoteRunspaceNotAvailableForSpecifiedComputer").On(pattern).Hint("pss get-pssession lists what it has"))
+		}
+	}
+	return s.filter(found, f, "RemoteRunspaceNotAvailableForSpecifiedName", "on computers like "+strings.Join(s.patterns, ", ")), nil
+}
+
 // query asks the computers.
 func (s *selector) query(ctx context.Context, rt *Runtime, f *failures) ([]*api.Session, error) {
 	agent, err := rt.Agent()
@@ -269,6 +317,14 @@ func (s *selector) query(ctx context.Context, rt *Runtime, f *failures) ([]*api.
 		sessions = kept
 	}
 	return s.filter(sessions, f, "PSSessionNameMatchFail", s.where()), nil
+}
+
+// matches reports whether a session's name is meant by a wanted one.
+func (s *selector) matches(wanted, name string) bool {
+	if s.literal {
+		return strings.EqualFold(wanted, name)
+	}
+	return MatchWildcard(wanted, name)
 }
 
 // where names the computers for people.
@@ -299,7 +355,7 @@ func (s *selector) filter(sessions []api.Session, f *failures, id, where string)
 	for i := range sessions {
 		keep := len(s.names) == 0 && (len(s.instances) == 0 || len(s.computers) == 0)
 		for j, n := range s.names {
-			if MatchWildcard(n, sessions[i].Runspace.Name) {
+			if s.matches(n, sessions[i].Runspace.Name) {
 				keep, nameHit[j] = true, true
 			}
 		}
@@ -313,7 +369,7 @@ func (s *selector) filter(sessions []api.Session, f *failures, id, where string)
 		}
 	}
 	for j, n := range s.names {
-		if !nameHit[j] && !HasWildcard(n) {
+		if !nameHit[j] && (s.literal || !HasWildcard(n)) {
 			f.add(api.Errorf(api.CodeNotFound, "there is no session named %q %s", n, where).WithID(id).On(n).
 				Hint("pss get-pssession --computer-name COMPUTER lists what is there"))
 		}

@@ -29,6 +29,7 @@ func readTargetsOr(ctx context.Context, rt *Runtime, in *input, instead func(*cl
 	if err != nil {
 		return nil, err
 	}
+	sel.literal = in.cmd.exact && in.set != setName
 	t := &targets{failures: &failures{rt: rt, cmd: in.cmd}, throttle: defaultThrottle}
 	if t.cmd.throttled() {
 		t.throttle = throttle(in)

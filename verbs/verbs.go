@@ -25,6 +25,7 @@ type command struct {
 	forms      []string // parameters of which exactly one must be given; wordsForm among them
 	words      string   // what stands behind -- is for, or empty if nothing may
 	pipeline   bool     // standard input brings what no parameter names
+	exact      bool     // the names of sessions on a computer are no patterns
 	should     bool     // has -WhatIf and -Confirm
 	examples   []example
 	run        func(ctx context.Context, rt *Runtime, in *input) error
