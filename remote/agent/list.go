@@ -37,6 +37,7 @@ func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSess
 	}
 	list := &api.SessionList{Version: api.Version, Sessions: []api.Session{}}
 	asked := time.Now()
+	var answered []string
 	for i, res := range a.ask(r.Context(), c, computers, limit) {
 		if res.err != nil {
 			e := api.AsError(res.err)
@@ -49,10 +50,11 @@ func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSess
 			}
 			continue
 		}
-		a.use(computers[i])
+		answered = append(answered, computers[i])
 		list.Errors = append(list.Errors, res.list.Errors...)
 		list.Sessions = append(list.Sessions, a.merge(c, computers[i], res.list.Sessions, local, asked)...)
 	}
+	a.use(answered...)
 	if local && len(list.Sessions) == 0 {
 		list.Elsewhere = a.elsewhere(c)
 	}

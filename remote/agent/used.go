@@ -40,20 +40,15 @@ func openUsed(dir string) (*used, error) {
 	return u, err
 }
 
-// note remembers that the computer was used now.
-func (u *used) note(name string, now time.Time) error {
-	if name == "" {
-		name = "localhost"
+// note remembers that the computers were used now.
+func (u *used) note(now time.Time, names ...string) error {
+	changed := false
+	for _, name := range names {
+		changed = u.set(name, now) || changed
 	}
-	for known, last := range u.last {
-		if strings.EqualFold(known, name) {
-			if now.Sub(last) < usedPace {
-				return nil
-			}
-			name = known
-		}
+	if !changed {
+		return nil
 	}
-	u.last[name] = now
 	for known, last := range u.last {
 		if now.Sub(last) > usedLife {
 			delete(u.last, known)
@@ -66,6 +61,23 @@ func (u *used) note(name string, now time.Time) error {
 	return config.WriteFile(u.path, data)
 }
 
+// set reports whether the file has to be written.
+func (u *used) set(name string, now time.Time) bool {
+	if name == "" {
+		name = "localhost"
+	}
+	for known, last := range u.last {
+		if strings.EqualFold(known, name) {
+			if now.Sub(last) < usedPace {
+				return false
+			}
+			name = known
+		}
+	}
+	u.last[name] = now
+	return true
+}
+
 // names returns the computers in the order of their names.
 func (u *used) names() []string {
 	names := make([]string, 0, len(u.last))
@@ -76,11 +88,11 @@ func (u *used) names() []string {
 	return names
 }
 
-// use remembers that a computer was used.
-func (a *Agent) use(name string) {
+// use remembers that computers were used.
+func (a *Agent) use(names ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.used.note(name, time.Now()); err != nil {
-		a.log.Warn("computer not remembered", "computer", name, "error", err)
+	if err := a.used.note(time.Now(), names...); err != nil {
+		a.log.Warn("computers not remembered", "error", err)
 	}
 }
