@@ -115,6 +115,9 @@ func findVerb(argv []string) (name string, rest []string, err error) {
 		return "", argv[1:], nil
 	}
 	found, ok, near := FindCommand(commandNames, argv[1])
+	if err := notYet(argv[1]); !ok && err != nil {
+		return "", nil, err
+	}
 	if !ok {
 		e := api.Errorf(api.CodeUsage, "%q is not a pss command", argv[1]).WithID("CommandNotFoundException").Hint("pss help lists the commands")
 		if len(near) > 0 {

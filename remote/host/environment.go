@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pss/remote/platform"
 )
 
 const (
@@ -43,8 +45,10 @@ func loginPath(ctx context.Context, shell string, env []string, log *slog.Logger
 	cmd := exec.CommandContext(ctx, shell, "-lc", `printf '\037PATH=%s\n' "$PATH"`)
 	cmd.Env = append(append([]string(nil), env...), "PATH="+defaultPath)
 	cmd.Dir = "/"
-	cmd.WaitDelay = time.Second
+	// A profile that is given up must not leave its programs' locks behind.
+	over := platform.InGroup(cmd, time.Second)
 	out, err := cmd.Output()
+	over()
 	if _, path, ok := bytes.Cut(out, []byte(mark)); ok {
 		path, _, _ = bytes.Cut(path, []byte("\n"))
 		if len(path) > 0 {

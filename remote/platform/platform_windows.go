@@ -124,3 +124,9 @@ func FreeBytes(dir string) (int64, error) {
 	err = windows.GetDiskFreeSpaceEx(p, &free, nil, nil)
 	return int64(free), err
 }
+
+// InGroup does nothing more than the context does.
+func InGroup(cmd *exec.Cmd, grace time.Duration) (over func()) {
+	cmd.WaitDelay = grace
+	return func() {}
+}
