@@ -59,7 +59,7 @@ func (n *Normalized) Argv(params []Parameter) []string {
 	argv := append([]string(nil), n.Positional...)
 	for _, arg := range n.Args {
 		flag, value, _ := strings.Cut(arg, "=")
-		if p, _ := findParameter(params, strings.TrimLeft(flag, "-")); p != nil && p.Kind == KindList {
+		if p, _ := findParameter(params, strings.TrimLeft(flag, "-")); p != nil && p.Kind == KindList && !p.whole(value) {
 			value = strings.ReplaceAll(value, ",", `\,`)
 		}
 		argv = append(argv, flag+"="+value)

@@ -153,6 +153,9 @@ func invokeInSessions(ctx context.Context, rt *Runtime, in *input, o *invokeOpti
 	} else if targets, err = o.sel.find(ctx, rt, in, f); err != nil {
 		return err
 	}
+	if err := noDuplicates(targets); err != nil {
+		return err
+	}
 	n := len(targets) + f.count
 	g := newTogether(rt, in, n, targets)
 	return eachTarget(f, g, n, o.throttle, targets, func(s *api.Session) error {

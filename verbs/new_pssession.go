@@ -150,19 +150,19 @@ func readPlaces(ctx context.Context, rt *Runtime, in *input) ([]place, error) {
 		}
 		return placesOn(computers), err
 	}
-	t, err := readTargets(ctx, rt, in)
+	sel, f := selector{refs: in.StringSlice("session")}, &failures{rt: rt, cmd: in.cmd} // --name is theirs that will be made
+	sessions, err := sel.find(ctx, rt, in, f)
+	if err == nil {
+		err = noDuplicates(sessions)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if t.failures.count > 0 {
-		return nil, t.result(t.count())
+	if f.count > 0 {
+		return nil, f.result(len(sessions) + f.count)
 	}
-	places, seen := make([]place, len(t.sessions)), map[string]bool{}
-	for i, s := range t.sessions {
-		if seen[s.Runspace.InstanceID] {
-			return nil, usage("RemoteRunspaceInfoHasDuplicates", "session %s is named more than once", s.Runspace.Name).Hint("name each session once")
-		}
-		seen[s.Runspace.InstanceID] = true
+	places := make([]place, len(sessions))
+	for i, s := range sessions {
 		places[i] = place{computer: s.Computer(), configuration: s.Runspace.ConfigurationName}
 	}
 	return places, nil

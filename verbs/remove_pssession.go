@@ -41,6 +41,7 @@ func runRemovePSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err != nil {
 		return err
 	}
+	t.sessions = distinct(t.sessions)
 	n := t.count()
 	asks := !force && rt.canAsk() && !in.given("confirm")
 	var wanted []*api.Session

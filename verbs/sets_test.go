@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"sort"
 	"strings"
 	"testing"
 
@@ -128,4 +129,45 @@ func TestDeclarations(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzCommandLine gives words, split at NUL, to a cmdlet: whatever they are, they are
+// read or refused with an id, and the process lives.
+func FuzzCommandLine(f *testing.F) {
+	for i, s := range []string{
+		"s1\x00{\x00ls\x00}\x00-Disc", "-Id\x001,2\x00-Idle\x0048h", "-Session\x00[{\"Id\":1,\"Name\":\"a\"}]\x00-WhatIf:$false", "https://a:1\x00-n*", "-Cn\x00@web,@file:x\x00-o\x00json",
+		"--\x00a", "-ea\x00s\x00-Confirm", "3\x004\x005", "-Since\x0015:04\x00--tail=0x10", "-?",
+	} {
+		f.Add(uint8(i), s)
+	}
+	var names []string
+	for _, c := range commandNames {
+		names = append(names, c.Name)
+	}
+	sort.Strings(names)
+	f.Fuzz(func(t *testing.T, which uint8, s string) {
+		c := constructors[strings.ToLower(names[int(which)%len(names)])]().complete()
+		params := make([]Parameter, len(c.params))
+		for i := range c.params {
+			params[i] = c.params[i].Parameter
+		}
+		n, err := Normalize(c.name, params, strings.Split(s, "\x00"))
+		if err == nil && !n.HelpWanted {
+			n, _, err = c.resolve(n)
+		}
+		if err != nil {
+			require.NotEmpty(t, api.AsError(err).FullyQualifiedErrorID)
+			require.NotEqual(t, api.CodeInternal, api.AsError(err).Code, err.Error())
+			return
+		}
+		if n.HelpWanted {
+			return
+		}
+		// What was accepted is accepted again in the form that it was brought into.
+		again, err := Normalize(c.name, params, n.Argv(params))
+		require.NoError(t, err)
+		again, _, err = c.resolve(again)
+		require.NoError(t, err)
+		require.Equal(t, n.Args, again.Args)
+	})
 }

@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"context"
+	"slices"
 
 	"pss/remote/api"
 	"pss/remote/client"
@@ -45,10 +46,34 @@ func readTargetsOr(ctx context.Context, rt *Runtime, in *input, instead func(*cl
 	return t, err
 }
 
-// agreed leaves the sessions for which action was not refused by -WhatIf or -Confirm.
+// distinct leaves each session once: two names, or two lines, may mean the same one.
+func distinct(sessions []*api.Session) []*api.Session {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(sessions, func(s *api.Session) bool {
+		was := seen[s.Runspace.InstanceID]
+		seen[s.Runspace.InstanceID] = true
+		return was
+	})
+}
+
+// noDuplicates refuses a session that is named more than once, where each means
+// something to do.
+func noDuplicates(sessions []*api.Session) error {
+	seen := map[string]bool{}
+	for _, s := range sessions {
+		if id := s.Runspace.InstanceID; id != "" && seen[id] {
+			return usage("RemoteRunspaceInfoHasDuplicates", "session %s is named more than once", s.Runspace.Name).Hint("name each session once")
+		}
+		seen[s.Runspace.InstanceID] = true
+	}
+	return nil
+}
+
+// agreed leaves the sessions, each once, for which action was not refused by -WhatIf or
+// -Confirm.
 func (t *targets) agreed(action string) error {
 	var kept []*api.Session
-	for _, s := range t.sessions {
+	for _, s := range distinct(t.sessions) {
 		ok, err := t.rt.should(action, s.Runspace.Name)
 		if err != nil {
 			return err
