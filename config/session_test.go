@@ -19,7 +19,7 @@ func TestSessionConfigurations(t *testing.T) {
 	}
 	s, err := p.LoadSession("", minIdle)
 	require.NoError(t, err)
-	assert.Equal(t, &Session{Name: "Microsoft.PowerShell"}, s)
+	assert.Equal(t, &api.SessionConfiguration{Name: "Microsoft.PowerShell", BuiltIn: true}, s)
 	timeout, longest := s.Idle()
 	assert.Equal(t, []int64{api.DefaultIdleTimeoutMs, api.MaxIdleTimeoutMs}, []int64{timeout, longest})
 	assert.Equal(t, []string{"bash", "sh"}, s.Engines())

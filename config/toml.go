@@ -119,8 +119,11 @@ func knownKeys(t reflect.Type) []string {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
-		if name == "" {
+		switch name {
+		case "":
 			name = f.Name
+		case "-":
+			continue
 		}
 		keys = append(append(keys, name), knownKeys(f.Type)...)
 	}

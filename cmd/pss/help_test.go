@@ -13,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"pss/config"
 	"pss/remote/api"
 	"pss/verbs"
 )
@@ -129,10 +128,10 @@ func TestConfigurationKeysAreDocumented(t *testing.T) {
 			assert.Regexp(t, `(?m)^  \[?`+string(m[1])+`\b`, topic)
 		}
 	}
-	conf := reflect.TypeFor[config.Session]()
+	conf := reflect.TypeFor[api.SessionConfiguration]()
 	for i := range conf.NumField() {
 		if f := conf.Field(i); f.Tag.Get("toml") != "-" {
-			assert.Regexp(t, `(?m)^  `+f.Name+`\b`, topic)
+			assert.Regexp(t, `(?m)^  \[?`+f.Name+`\b`, topic)
 		}
 	}
 }

@@ -39,6 +39,9 @@ func (a *Agent) handler() http.Handler {
 	handle(http.MethodPost, api.RouteAttach, a.handleAttach)
 	handle(http.MethodPost, api.RouteDetach, a.handleDetach)
 	handle(http.MethodPost, api.RouteStream, a.handleStream)
+	for _, route := range configurationRoutes {
+		handle("", route, a.handleConfigurations)
+	}
 	// Everything else below a session passes through, also what a later version adds.
 	handle("", api.RouteSession+"/", a.handleForward)
 	return mux

@@ -16,6 +16,9 @@ type Bootstrap struct {
 	Attach      *Attachment   // the first client, if it attaches at once
 	Start       *FirstCommand // begins with the session
 	MinIdleMs   int64
+	// StartupScript runs in the shell before anybody can use the session; its failure is
+	// that of making the session. No spare is used for one.
+	StartupScript string `json:",omitempty"`
 }
 
 // BootstrapRole says what a session host is started for.

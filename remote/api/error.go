@@ -18,6 +18,7 @@ const (
 	CodeNotFound         Code = "SessionNotFound"  // no such session
 	CodeLost             Code = "SessionLost"      // Broken, or gone
 	CodePipelineNotFound Code = "PipelineNotFound" // no such pipeline
+	CodeNoConfiguration  Code = "ConfigurationNotFound"
 	CodeTimedOut         Code = "TimedOut"
 	CodeOutcomeUnknown   Code = "OutcomeUnknown"
 	CodeInterrupted      Code = "Interrupted"
@@ -49,6 +50,7 @@ var codeTable = map[Code]struct {
 	CodeNotFound:         {http.StatusNotFound, 243, "InvalidArgument"},
 	CodeLost:             {http.StatusGone, 243, "InvalidOperation"},
 	CodePipelineNotFound: {http.StatusNotFound, 243, "InvalidArgument"},
+	CodeNoConfiguration:  {http.StatusNotFound, 246, "ObjectNotFound"},
 	CodeTimedOut:         {http.StatusGatewayTimeout, 244, "OperationTimeout"},
 	CodeOutcomeUnknown:   {http.StatusBadGateway, 245, "OperationTimeout"},
 	CodeInterrupted:      {499, 247, "OperationStopped"},

@@ -18,6 +18,10 @@ const (
 	RouteRoom      = "/v1/sessions/{session}/room" // host to session host
 	RouteSignal    = "/v1/sessions/{session}/pipelines/{pipeline}/signal"
 
+	// A {configuration} is a session configuration's name, in any case.
+	RouteConfigurations = "/v1/configurations"
+	RouteConfiguration  = "/v1/configurations/{configuration}"
+
 	// UpgradeProtocol is what an attachment's connection switches to.
 	UpgradeProtocol = "pss-frames/1"
 
@@ -52,4 +56,9 @@ func SessionPath(session, suffix string) string {
 // PipelinePath returns the path of one pipeline, below it suffix ("/ack").
 func PipelinePath(session, pipeline, suffix string) string {
 	return SessionPath(session, "/pipelines/"+url.PathEscape(pipeline)+suffix)
+}
+
+// ConfigurationPath returns the path of one session configuration.
+func ConfigurationPath(name string) string {
+	return RouteConfigurations + "/" + url.PathEscape(name)
 }

@@ -48,7 +48,7 @@ type RunspaceInfo struct {
 	MaxIdleTimeoutMs    int64
 	OutputBufferingMode OutputBufferingMode
 	OutputBufferSize    int64
-	// What the session configuration says; see config.Session. 0 is no limit.
+	// What the session configuration says; see SessionConfiguration. 0 is no limit.
 	IdleClockStopsWhileBusy bool       `json:",omitempty"`
 	MaxCommands             int        `json:",omitempty"`
 	MaxMemoryBytes          int64      `json:",omitempty"`

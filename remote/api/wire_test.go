@@ -25,31 +25,34 @@ const wireDir = "../../testdata/wire/v1"
 
 // messages are all requests and replies, by the name of their sample.
 var messages = map[string]func() any{
-	"ack-request":       func() any { return &api.AckRequest{} },
-	"adoption":          func() any { return &api.Adoption{} },
-	"attach-request":    func() any { return &api.AttachRequest{} },
-	"bootstrap":         func() any { return &api.Bootstrap{} },
-	"bootstrap-reply":   func() any { return &api.BootstrapReply{} },
-	"command":           func() any { return &api.Command{} },
-	"create-request":    func() any { return &api.CreateRequest{} },
-	"detach-request":    func() any { return &api.DetachRequest{} },
-	"error":             func() any { return &api.Error{} },
-	"gap":               func() any { return &api.Gap{} },
-	"heartbeat":         func() any { return &api.Heartbeat{} },
-	"heartbeat-reply":   func() any { return &api.HeartbeatReply{} },
-	"pipeline":          func() any { return &api.Pipeline{} },
-	"pipeline-end":      func() any { return &api.PipelineEnd{} },
-	"runspace-info":     func() any { return &api.RunspaceInfo{} },
-	"session":           func() any { return &api.Session{} },
-	"session-list":      func() any { return &api.SessionList{} },
-	"signal-request":    func() any { return &api.SignalRequest{} },
-	"start-request":     func() any { return &api.StartRequest{} },
-	"stream-hello":      func() any { return &api.StreamHello{} },
-	"stream-request":    func() any { return &api.StreamRequest{} },
-	"version-info":      func() any { return &api.VersionInfo{} },
-	"unknown-session":   func() any { return &api.Session{} },       // with members added by hand
-	"unknown-stream":    func() any { return &api.StreamRequest{} }, // with members added by hand
-	"unknown-bootstrap": func() any { return &api.Bootstrap{} },     // with members added by hand
+	"ack-request":           func() any { return &api.AckRequest{} },
+	"adoption":              func() any { return &api.Adoption{} },
+	"attach-request":        func() any { return &api.AttachRequest{} },
+	"bootstrap":             func() any { return &api.Bootstrap{} },
+	"bootstrap-reply":       func() any { return &api.BootstrapReply{} },
+	"command":               func() any { return &api.Command{} },
+	"configuration-change":  func() any { return &api.ConfigurationChange{} },
+	"configuration-list":    func() any { return &api.ConfigurationList{} },
+	"configuration-request": func() any { return &api.ConfigurationRequest{} },
+	"create-request":        func() any { return &api.CreateRequest{} },
+	"detach-request":        func() any { return &api.DetachRequest{} },
+	"error":                 func() any { return &api.Error{} },
+	"gap":                   func() any { return &api.Gap{} },
+	"heartbeat":             func() any { return &api.Heartbeat{} },
+	"heartbeat-reply":       func() any { return &api.HeartbeatReply{} },
+	"pipeline":              func() any { return &api.Pipeline{} },
+	"pipeline-end":          func() any { return &api.PipelineEnd{} },
+	"runspace-info":         func() any { return &api.RunspaceInfo{} },
+	"session":               func() any { return &api.Session{} },
+	"session-list":          func() any { return &api.SessionList{} },
+	"signal-request":        func() any { return &api.SignalRequest{} },
+	"start-request":         func() any { return &api.StartRequest{} },
+	"stream-hello":          func() any { return &api.StreamHello{} },
+	"stream-request":        func() any { return &api.StreamRequest{} },
+	"version-info":          func() any { return &api.VersionInfo{} },
+	"unknown-session":       func() any { return &api.Session{} },       // with members added by hand
+	"unknown-stream":        func() any { return &api.StreamRequest{} }, // with members added by hand
+	"unknown-bootstrap":     func() any { return &api.Bootstrap{} },     // with members added by hand
 }
 
 // Every sample still means what it meant: each member that it holds arrives in

@@ -80,7 +80,7 @@ func (c *Client) repeat(ctx context.Context, r Request) error {
 			continue
 		}
 		switch {
-		case lost && r.Method == http.MethodDelete && api.IsCode(err, api.CodeNotFound):
+		case lost && r.Method == http.MethodDelete && (api.IsCode(err, api.CodeNotFound) || api.IsCode(err, api.CodeNoConfiguration)):
 			return nil // the one whose answer was lost has done it
 		case IsLost(err), api.IsCode(err, api.CodeOutcomeUnknown):
 		case lost && r.Method != http.MethodGet && (api.IsCode(err, api.CodeUnreachable) || IsBroken(err)):

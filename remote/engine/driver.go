@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"pss/remote/planted"
+	"pss/remote/platform"
 )
 
 // driver is what differs between the engines. All shell text may use @DIR@ (the
@@ -27,9 +28,6 @@ type driver struct {
 	files  map[string]string // written into the private folder; "prelude" is sourced
 }
 
-// searchPath is where a shell is looked for, whatever PATH the host was given.
-const searchPath = "/usr/bin:/bin:/usr/local/bin"
-
 // Name returns the name of the engine.
 func (d *driver) Name() string { return d.name }
 
@@ -41,14 +39,7 @@ func (d *driver) Find(path string) (string, error) {
 	if path != "" {
 		return exec.LookPath(path)
 	}
-	for _, name := range d.find {
-		for dir := range strings.SplitSeq(searchPath, ":") {
-			if p, err := exec.LookPath(dir + "/" + name); err == nil {
-				return p, nil
-			}
-		}
-	}
-	return "", fmt.Errorf("find %s: %w", d.name, exec.ErrNotFound)
+	return platform.FindShell(d.find...)
 }
 
 // Open starts the shell.

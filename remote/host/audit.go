@@ -24,12 +24,12 @@ type audit struct {
 // auditLine is one attempt, allowed or not.
 type auditLine struct {
 	Time      time.Time
-	Action    string // New, Connect, Remove
+	Action    string // New, Connect, Remove; RegisterConfiguration, SetConfiguration, UnregisterConfiguration
 	User      string
 	Client    string // opaque
 	Address   string // that the request came from
-	Session   string // InstanceID
-	Name      string `json:",omitempty"`
+	Session   string `json:",omitempty"` // InstanceID
+	Name      string `json:",omitempty"` // of the session, or of the session configuration
 	TakenFrom string `json:",omitempty"` // the client that held it
 	Refused   string `json:",omitempty"` // the error's code; empty: it was done
 }

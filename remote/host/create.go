@@ -44,7 +44,28 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 	if h.dir.gone(id) {
 		return nil, api.Errorf(api.CodeLost, "session %s was removed", id).WithID("PSSessionStateClosed")
 	}
-	boot, err := h.bootstrap(r, id, &req)
+	line := &auditLine{Action: "New", Session: id, Name: req.Name}
+	info, err := h.makeSession(r, id, &req)
+	line.refused(err)
+	h.audit.note(r, line)
+	if err != nil {
+		return nil, err
+	}
+	return h.view(info, h.asker(r)), nil
+}
+
+// makeSession makes the session, if its configuration admits it.
+func (h *Host) makeSession(r *http.Request, id string, req *api.CreateRequest) (*api.RunspaceInfo, error) {
+	conf, err := h.o.Paths.LoadSession(req.ConfigurationName, h.minIdleMs())
+	if err != nil {
+		return nil, err
+	}
+	release, err := h.admit(r, conf)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	boot, err := h.bootstrap(r, id, req, conf)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +78,7 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 	planted.Point("host-made")
 	h.dir.add(id, dir)
 	planted.Point("host-known")
-	h.audit.note(r, &auditLine{Action: "New", Session: info.InstanceID, Name: info.Name})
-	return h.view(info, h.asker(r)), nil
+	return info, nil
 }
 
 // named returns the oldest session of that name, in whatever state, or nil.
@@ -75,11 +95,7 @@ func (h *Host) named(name string, asker api.ClientID) *api.Session {
 
 // bootstrap checks the request against the session configuration before
 // anything is made.
-func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest) (*api.Bootstrap, error) {
-	conf, err := h.o.Paths.LoadSession(req.ConfigurationName, h.minIdleMs())
-	if err != nil {
-		return nil, err
-	}
+func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest, conf *api.SessionConfiguration) (*api.Bootstrap, error) {
 	if err := h.quota.admit(); err != nil {
 		return nil, err
 	}
@@ -98,8 +114,12 @@ func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest) (*a
 	if err := h.applyOptions(info, &req.Options, conf.OutputBufferingMode); err != nil {
 		return nil, err
 	}
-	env := withVariables(h.env(), req.Locale, req.Environment)
-	dir := req.WorkingDirectory
+	script, err := startupScript(conf)
+	if err != nil {
+		return nil, err
+	}
+	env := withVariables(h.env(), req.Locale, conf.Environment, req.Environment)
+	dir := cmp.Or(req.WorkingDirectory, conf.WorkingDirectory)
 	if dir == "" {
 		dir = folderOf(env)
 	} else if st, err := os.Stat(dir); err != nil || !st.IsDir() {
@@ -108,6 +128,7 @@ func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest) (*a
 	boot := &api.Bootstrap{
 		Format: 1, HostLock: h.o.Paths.HostLock(), LeaseMs: h.leases.length.Milliseconds(), RetainMs: h.retainMs(),
 		Engines: conf.Engines(), Environment: env, WorkingDir: dir, Open: info, MinIdleMs: h.minIdleMs(), Start: req.Start,
+		StartupScript: script,
 	}
 	if a := req.Attach; a != nil {
 		boot.Attach = &api.Attachment{Client: h.asker(r), Agent: a.Agent, From: a.From}

@@ -29,6 +29,10 @@ func (h *Host) handler() http.Handler {
 	handle(http.MethodGet, api.RouteSession, h.handleGet)
 	handle(http.MethodDelete, api.RouteSession, h.handleRemove)
 	handle(http.MethodPost, api.RouteAttach, h.handleAttach)
+	handle(http.MethodGet, api.RouteConfigurations, h.handleConfigurations)
+	handle(http.MethodPost, api.RouteConfigurations, h.handleRegister)
+	handle(http.MethodPatch, api.RouteConfiguration, h.handleConfigure)
+	handle(http.MethodDelete, api.RouteConfiguration, h.handleUnregister)
 	for _, r := range [][2]string{
 		{http.MethodPost, api.RouteDetach}, {http.MethodPost, api.RouteStream}, {http.MethodPut, api.RoutePipeline},
 		{http.MethodGet, api.RouteRecords}, {http.MethodPost, api.RouteAck}, {http.MethodPost, api.RouteSignal},

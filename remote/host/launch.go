@@ -54,6 +54,9 @@ func newLauncher(h *Host) *launcher { return &launcher{h: h} }
 
 // open starts a session: with the spare if that was prepared alike.
 func (l *launcher) open(ctx context.Context, boot *api.Bootstrap) (string, *api.RunspaceInfo, error) {
+	if boot.StartupScript != "" {
+		return l.openFresh(ctx, boot)
+	}
 	key := bootKey(boot)
 	if c := l.takeSpare(key); c != nil {
 		info, err := c.adopt(boot)
@@ -65,13 +68,21 @@ func (l *launcher) open(ctx context.Context, boot *api.Bootstrap) (string, *api.
 		c.kill()
 		os.RemoveAll(c.dir)
 	}
+	dir, info, err := l.openFresh(ctx, boot)
+	if err == nil {
+		l.prepareSpare(boot, key)
+	}
+	return dir, info, err
+}
+
+// openFresh starts a session in a process of its own.
+func (l *launcher) openFresh(ctx context.Context, boot *api.Bootstrap) (string, *api.RunspaceInfo, error) {
 	boot.Role = api.BootstrapOpen
 	c, info, err := l.start(ctx, boot)
 	if err != nil {
 		return "", nil, err
 	}
 	c.release()
-	l.prepareSpare(boot, key)
 	return c.dir, info, nil
 }
 

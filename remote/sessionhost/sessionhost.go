@@ -93,7 +93,9 @@ func Run(ctx context.Context, in io.Reader, ready io.WriteCloser, log *slog.Logg
 		open, attach, start = a.Open, a.Attach, a.Start
 	}
 	if boot.Role != api.BootstrapRecover {
-		err = s.open(open, attach, start)
+		if err = s.startUp(); err == nil {
+			err = s.open(open, attach, start)
+		}
 	}
 	info := s.snapshot()
 	if err != nil {
