@@ -160,6 +160,8 @@ func (a *Agent) removeTemporary(ctx context.Context, c *clientSession, e *entry)
 
 // unmake removes a session that nobody wants, as soon as its computer answers.
 func (a *Agent) unmake(c *clientSession, e *entry) {
+	a.active.Enter() // the agent must not end before
+	defer a.active.Leave()
 	const failed = "not removed"
 	over := a.insist(e, failed, func(ctx context.Context) error {
 		err := a.hostFor(c, e.computer).Remove(ctx, e.instance, 0, false)

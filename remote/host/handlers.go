@@ -161,6 +161,8 @@ func (h *Host) handleAttach(w http.ResponseWriter, r *http.Request) (any, error)
 
 // handleRemove passes the removal on, or deletes what a dead session left.
 func (h *Host) handleRemove(w http.ResponseWriter, r *http.Request) (any, error) {
+	// One that is being made is waited for: whoever gave up making it removes it.
+	defer h.creating.lock(strings.ToLower(r.PathValue("session")))()
 	e, err := h.dir.find(r.PathValue("session"))
 	if err != nil {
 		return nil, err
