@@ -65,7 +65,7 @@ func described(value any) (string, bool) {
 		}
 		return value.Local().Format(time.DateTime), true
 	case time.Duration:
-		return timeSpan(value), true
+		return TimeSpan(value), true
 	case []byte:
 		return string(value), true
 	case fmt.Stringer:
@@ -104,8 +104,8 @@ func asJSON(v reflect.Value) string {
 	return string(b)
 }
 
-// timeSpan prints [-][d.]hh:mm:ss[.fffffff].
-func timeSpan(d time.Duration) string {
+// TimeSpan returns a duration as PowerShell shows it: [-][d.]hh:mm:ss[.fffffff].
+func TimeSpan(d time.Duration) string {
 	sign := ""
 	ticks := uint64(d) / 100
 	if d < 0 {

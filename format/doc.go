@@ -13,8 +13,11 @@
 // The property name of a field is its JSON key. A table tag puts the field into
 // the default table (label, then "right" or "left"), a wide tag into the wide
 // one, which also shows every column of the default table unless its wide tag
-// is "-"; a field with a wide tag whose JSON key is "-" is of the wide table alone. Columns stand in the order of the fields. A type without table tags
-// prints as a list where a table was asked for.
+// is "-"; a field with a wide tag whose JSON key is "-" is of the wide table alone.
+// Columns stand in the order of the fields. A type without table tags prints as a
+// list where a table was asked for: of the properties that have a list tag, or else
+// of all. A number stands on the right in a column without a tag of its own, unless
+// it is tagged align:"left".
 //
 // Every mode but the JSON ones is for people and for line-oriented tools: text
 // that comes from another computer is cleaned of control characters first, so

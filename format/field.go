@@ -17,6 +17,7 @@ type field struct {
 	table bool   // in the default table
 	wide  bool   // in the wide table
 	view  bool   // of the wide table alone: a property that no other format knows
+	list  bool   // in the list that stands for the default table
 }
 
 // collect returns the structs of objects and their type.
@@ -87,6 +88,7 @@ func isStruct(t reflect.Type) bool {
 
 // tags reads the tags for the two tables.
 func (f *field) tags(sf reflect.StructField) {
+	_, f.list = sf.Tag.Lookup("list")
 	tag, inTable := sf.Tag.Lookup("table")
 	wide, inWide := sf.Tag.Lookup("wide")
 	f.table = inTable && tag != "-"
@@ -95,7 +97,7 @@ func (f *field) tags(sf reflect.StructField) {
 		tag = wide
 	}
 	if !f.table && !f.wide {
-		f.right = isNumber(sf.Type)
+		f.right = isNumber(sf.Type) && sf.Tag.Get("align") != "left"
 		return
 	}
 	label, align, _ := strings.Cut(tag, ",")
@@ -125,6 +127,21 @@ func (v *view) columns(wide bool) ([]field, error) {
 		}
 	}
 	return shown, nil
+}
+
+// brief returns what the list shows that stands for the default table: the
+// properties that have a list tag, or all of them if none has.
+func (v *view) brief() []field {
+	var shown []field
+	for _, f := range v.fields {
+		if f.list {
+			shown = append(shown, f)
+		}
+	}
+	if shown == nil {
+		return v.objectFields()
+	}
+	return shown
 }
 
 // selected returns the chosen properties, or all of them.

@@ -321,3 +321,20 @@ func TestTableDoesNotDependOnTheLocale(t *testing.T) {
 	assert.Equal(t, run(), run("RUNEWIDTH_EASTASIAN=1", "LC_ALL=ja_JP.UTF-8"))
 	assert.Contains(t, run("RUNEWIDTH_EASTASIAN=1"), " 1 é…本 ")
 }
+
+// limits has the shape of a session configuration: a list by default.
+type limits struct {
+	Name   string   `list:""`
+	Ms     int64    `align:"left"`
+	Most   int      `list:""`
+	People []string `json:",omitempty"`
+}
+
+func TestAListStandsForTheDefaultTable(t *testing.T) {
+	objects := []limits{{"a", 1000, 2, []string{"x", "y"}}, {"b", 10, 300, nil}}
+	assert.Equal(t, "Name : a\nMost : 2\n\nName : b\nMost : 300\n", write(t, format.Options{}, objects))
+	assert.Equal(t, "Name   : a\nMs     : 1000\nMost   : 2\nPeople : {x, y}\n", write(t, format.Options{Mode: format.ModeList}, objects[:1]))
+	assert.Equal(t, "Name Ms    Most\n---- --    ----\na    1000     2\nb    10     300\n",
+		write(t, format.Options{Properties: []string{"name", "MS", "most"}}, objects))
+	assert.Equal(t, "x\ny\n", write(t, format.Options{Mode: format.ModeValue, Properties: []string{"people"}}, objects))
+}

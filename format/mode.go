@@ -137,7 +137,7 @@ func (v *view) printer() (func(*bufio.Writer) error, error) {
 			return nil, err
 		}
 		if len(v.shown) == 0 {
-			v.shown = v.objectFields()
+			v.shown = v.brief()
 			return v.list, nil
 		}
 		return v.table, nil

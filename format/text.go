@@ -3,6 +3,7 @@ package format
 import (
 	"bufio"
 	"encoding/csv"
+	"reflect"
 )
 
 // list prints a property a line and a blank line between objects.
@@ -51,10 +52,18 @@ func (v *view) csv(b *bufio.Writer) error {
 	return w.Error()
 }
 
-// values prints the one shown property bare, a line each.
+// values prints the one shown property bare, a line each, and of a list each element.
 func (v *view) values(b *bufio.Writer) error {
 	for _, row := range v.rows {
-		b.WriteString(text(v.shown[0].value(row)))
+		value := v.shown[0].value(row)
+		if value.IsValid() && value.Kind() == reflect.Slice && value.Type().Elem().Kind() != reflect.Uint8 {
+			for i := range value.Len() {
+				b.WriteString(text(value.Index(i)))
+				b.WriteByte('\n')
+			}
+			continue
+		}
+		b.WriteString(text(value))
 		b.WriteByte('\n')
 	}
 	return nil
