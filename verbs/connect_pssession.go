@@ -20,7 +20,7 @@ func newConnectPSSession() *command {
 		params: append(selectorParams(true),
 			flag("Force", "take the session over from your other client (PowerShell has no such parameter)"),
 			throttleParam(),
-			sessionOptionParam("options as JSON; of them OutputBufferingMode takes effect")),
+			sessionOptionParam("the object that pss new-pssessionoption prints, or part of it; IdleTimeout and the cultures stay as they are")),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
 			{command: "pss connect-pssession --computer-name server01 --name build", says: "take the session up again, from any computer"},
@@ -34,9 +34,11 @@ func runConnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err != nil {
 		return err
 	}
-	t, err := readTargets(ctx, rt, in)
+	asking, cancel := options.answering(ctx)
+	defer cancel()
+	t, err := readTargets(asking, rt, in)
 	if err != nil {
-		return err
+		return options.late(err)
 	}
 	// The computer alone means everything there that can be connected.
 	if sel := &t.selector; len(sel.computers) > 0 && len(sel.names)+len(sel.instances) == 0 {
@@ -48,9 +50,11 @@ func runConnectPSSession(ctx context.Context, rt *Runtime, in *input) error {
 		return err
 	}
 	return t.print(func(s *api.Session) (*api.Session, error) {
-		got, err := t.agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{Options: options, Force: in.Bool("force")})
+		req := options.attach()
+		req.Force = in.Bool("force")
+		got, err := t.agent.Attach(asking, s.Runspace.InstanceID, req)
 		if err != nil {
-			return nil, connectFailed(err)
+			return nil, connectFailed(options.late(err))
 		}
 		return got, nil
 	}, nil)

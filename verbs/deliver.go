@@ -32,7 +32,8 @@ type delivery struct {
 	skip     int             // lines to leave out: we asked for the last ones
 	begun    bool            // something was delivered: a later hello is a resumption's
 	stamps   bool            // begin each line with its time
-	open     [2]bool         // standard output, error: the last line has not ended
+	limits   receiveLimits
+	open     [2]bool // standard output, error: the last line has not ended
 }
 
 func newDelivery(g *together, s *api.Session) *delivery {
@@ -45,6 +46,7 @@ func newDelivery(g *together, s *api.Session) *delivery {
 // Hello notes what the session host will send.
 func (d *delivery) Hello(h *api.StreamHello) {
 	d.last = h.Last
+	d.limits.set(h.Connection)
 	if !d.begun {
 		d.skip = h.SkipLines
 	}
@@ -62,6 +64,9 @@ func (d *delivery) unfinished() bool { return len(d.running) > 0 }
 // Record writes one record to the stream it belongs to.
 func (d *delivery) Record(rec api.Record) error {
 	d.begun = true
+	if err := d.limits.take(&rec, d.session); err != nil {
+		return err
+	}
 	if rec.Kind == api.KindOutput || rec.Kind == api.KindError {
 		if rec.Data = d.skipLines(rec.Data); len(rec.Data) == 0 {
 			return nil

@@ -230,7 +230,7 @@ func invokeOne(ctx context.Context, g *together, agent *client.Client, s *api.Se
 	defer cancel(nil)
 	interrupts, stop := rt.interrupts()
 	defer stop()
-	drive.Signals = passInterrupts(ctx, interrupts, drive, true, cancel)
+	drive.Signals = passInterrupts(ctx, interrupts, drive, true, d.cancelTimeout, cancel)
 	err := d.run(ctx, drive)
 	if context.Cause(ctx) == errDetached {
 		rt.behindKey()
@@ -246,19 +246,27 @@ func invokeOne(ctx context.Context, g *together, agent *client.Client, s *api.Se
 }
 
 // passInterrupts makes the first Ctrl-C a signal to the command if stops is set; the
-// next one, or the first, leaves the delivery. So does every one while the connection
-// is lost: it would not reach the command.
-func passInterrupts(ctx context.Context, interrupts <-chan os.Signal, drive *client.Drive, stops bool, cancel context.CancelCauseFunc) <-chan string {
+// next one, or the first, leaves the delivery, and so does a command that has not
+// ended after patience. So does every one while the connection is lost: it would not
+// reach the command.
+func passInterrupts(ctx context.Context, interrupts <-chan os.Signal, drive *client.Drive, stops bool, patience func() time.Duration, cancel context.CancelCauseFunc) <-chan string {
 	signals := make(chan string, 1)
 	go func() {
+		var over <-chan time.Time
 		for first := stops; ; first = false {
 			select {
+			case <-over:
+				cancel(errDetached)
+				return
 			case <-interrupts:
 				if !first || drive.Lost() && !planted.On("interrupt-into-the-void") {
 					cancel(errDetached)
 					return
 				}
 				signals <- "INT"
+				if d := patience(); d > 0 {
+					over = time.After(d)
+				}
 			case <-ctx.Done():
 				return
 			}

@@ -48,7 +48,7 @@ func creationParams(sets ...string) []param {
 			takes(notEmpty("NAME")).byDefault("$PSSessionConfigurationName, else Microsoft.PowerShell"),
 		list("Environment", "variables for the session").takes(environment()),
 		value("WorkingDirectory", "where the session starts, on its computer").byDefault("the home folder"),
-		sessionOptionParam("options as JSON: IdleTimeout in milliseconds, OutputBufferingMode").in(sets...),
+		sessionOptionParam("the object that pss new-pssessionoption prints, or part of it").in(sets...),
 		value("OnFinish", "shell command that the host runs once after each command; PSS_SESSION_NAME, PSS_OUTCOME and PSS_EXIT_CODE tell it which and how").takes(valueKind{shows: "SCRIPT"}),
 		flag("EnableNetworkAccess", "").refused("it comes with remote computers; until then a session gets no credentials of yours"),
 	}
@@ -70,8 +70,11 @@ func creation(rt *Runtime, in *input) (api.CreateRequest, error) {
 		ConfigurationName: cmp.Or(in.String("configuration-name"), rt.Getenv("PSSessionConfigurationName")), WorkingDirectory: in.String("working-directory"),
 		Locale: rt.locale(), Attach: &api.AttachRequest{}, OnFinish: in.String("on-finish"),
 	}
-	var err error
-	if req.Options, err = sessionOption(rt, in); err != nil {
+	options, err := sessionOption(rt, in)
+	if err == nil {
+		err = options.create(&req)
+	}
+	if err != nil {
 		return req, err
 	}
 	for _, kv := range in.StringSlice("environment") {

@@ -35,7 +35,7 @@ func newReceivePSSession() *command {
 			value("Timeout", "stop waiting then, with exit code 244").alias("TimeoutSec").takes(duration("SECONDS", time.Second, 1, maxInt32*time.Second, false)).byDefault("none"),
 			flag("StopOnInterrupt", "Ctrl-C stops the command, as in PowerShell; twice leaves it"),
 			hideParam(), throttleParam(),
-			sessionOptionParam("options as JSON; of them OutputBufferingMode takes effect"),
+			sessionOptionParam("the object that pss new-pssessionoption prints, or part of it; IdleTimeout and the cultures stay as they are"),
 			retryParam()),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
@@ -50,7 +50,7 @@ func newReceivePSSession() *command {
 // receiveOptions are what the parameters of Receive-PSSession mean.
 type receiveOptions struct {
 	req     api.StreamRequest
-	attach  api.SessionOption
+	attach  sessionOptions
 	window  time.Duration
 	timeout time.Duration // 0: none
 	stops   bool          // Ctrl-C stops the command
@@ -115,9 +115,11 @@ func runReceivePSSession(ctx context.Context, rt *Runtime, in *input) error {
 	if err != nil {
 		return err
 	}
-	t, err := readTargets(ctx, rt, in)
+	asking, cancel := o.attach.answering(ctx)
+	defer cancel()
+	t, err := readTargets(asking, rt, in)
 	if err != nil {
-		return err
+		return o.attach.late(err)
 	}
 	if err := t.agreed("Receive"); err != nil {
 		return err
@@ -144,7 +146,7 @@ func receiveOne(ctx context.Context, g *together, agent *client.Client, s *api.S
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	drive := d.drive(agent, s.Runspace.InstanceID, o.req, o.window)
-	drive.Signals = passInterrupts(ctx, interrupts, drive, o.stops, cancel)
+	drive.Signals = passInterrupts(ctx, interrupts, drive, o.stops, d.cancelTimeout, cancel)
 	if o.timeout > 0 {
 		defer time.AfterFunc(o.timeout, func() { cancel(errTimedOut) }).Stop()
 	}
@@ -176,9 +178,11 @@ func connectToReceive(ctx context.Context, agent *client.Client, s *api.Session,
 	if o.req.Peek || s.State != api.StateDisconnected && !changes {
 		return s, nil
 	}
-	got, err := agent.Attach(ctx, s.Runspace.InstanceID, &api.AttachRequest{Options: o.attach})
+	ctx, cancel := o.attach.answering(ctx)
+	defer cancel()
+	got, err := agent.Attach(ctx, s.Runspace.InstanceID, o.attach.attach())
 	if err != nil {
-		e := toError(err)
+		e := toError(o.attach.late(err))
 		if e.Code == api.CodeBusy {
 			e = e.WithID("ReceivePSSessionCannotConnectSession").
 				Hint("disconnect it there, look at it with --peek, or take it over: pss connect-pssession --force --instance-id %s", s.Runspace.InstanceID)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"pss/remote/api"
 	"pss/remote/client"
@@ -47,13 +48,22 @@ type answerTo struct {
 
 // create makes the session of an entry.
 func (a *Agent) create(ctx context.Context, c *clientSession, e *entry, req *api.CreateRequest) (*api.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, makeTimeout)
+	limit := openLimit(&req.Options, makeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	s, err := a.hostFor(c, req.ComputerName).Create(ctx, e.instance, req)
+	host := a.hostFor(c, req.ComputerName)
+	s, err := host.Create(ctx, e.instance, req)
+	for left := req.Options.MaxConnectionRetryCount; left > 0 && api.IsCode(err, api.CodeUnreachable) && ctx.Err() == nil; left-- {
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryPause):
+			s, err = host.Create(ctx, e.instance, req)
+		}
+	}
 	switch {
 	case api.IsCode(err, api.CodeOutcomeUnknown):
 		go a.unmake(c, e)
-		return nil, err
+		return nil, openedLate(ctx, err, e.computer, limit, makeTimeout)
 	case err != nil:
 		a.forget(c, e)
 		return nil, err
@@ -115,4 +125,27 @@ func (a *Agent) adopt(c *clientSession, computer string, s *api.Session) *api.Se
 	a.record(change{Client: c.key, Entry: e.saved()})
 	a.mu.Unlock()
 	return a.shown(c, e, s)
+}
+
+// retryPause is how long a computer that is out of reach is left alone before it is
+// asked again, if a session option says so.
+const retryPause = time.Second
+
+// openLimit is how long a session may take to be made or connected: what a session
+// option says, if that is less than our own limit.
+func openLimit(o *api.SessionOption, own time.Duration) time.Duration {
+	if o.OpenTimeout <= 0 || o.OpenTimeout >= own.Milliseconds() {
+		return own
+	}
+	return time.Duration(o.OpenTimeout) * time.Millisecond
+}
+
+// openedLate is the error of a session that was not open within the limit of a session
+// option, and err for every other reason.
+func openedLate(ctx context.Context, err error, computer string, limit, own time.Duration) error {
+	if limit == own || ctx.Err() == nil || api.IsCode(err, api.CodeUnreachable) {
+		return err
+	}
+	return api.Errorf(api.CodeTimedOut, "[%s] the session was not open within the OpenTimeout of %v", computer, limit).
+		WithID("WinRMOperationTimeout").On(computer).Hint("give a longer OpenTimeout, or none")
 }

@@ -186,12 +186,19 @@ func (a *Agent) handleAttach(w http.ResponseWriter, r *http.Request, c *clientSe
 		return nil, err
 	}
 	a.stay(e)
-	s, err := host.Session(r.Context(), e.instance)
+	own := a.openTimeout()
+	limit := openLimit(&req.Options, own)
+	ctx, cancel := r.Context(), context.CancelFunc(func() {})
+	if limit != own { // else it is each request's own
+		ctx, cancel = context.WithTimeout(ctx, limit)
+	}
+	defer cancel()
+	s, err := host.Session(ctx, e.instance)
 	if err == nil && (s.State != api.StateOpened || changesBuffering(s, &req)) {
-		s, err = a.attach(r.Context(), c, e, host, &req)
+		s, err = a.attach(ctx, c, e, host, &req)
 	}
 	if err != nil {
-		return nil, err
+		return nil, openedLate(ctx, err, e.computer, limit, own)
 	}
 	a.mu.Lock()
 	e.mine = true

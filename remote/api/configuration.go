@@ -30,14 +30,14 @@ type SessionConfiguration struct {
 	MaxIdleTimeoutMs    *Milliseconds       `toml:",omitempty" json:",omitempty"` // default 2147483647
 	IdleClockWhileBusy  *bool               `toml:",omitempty" json:",omitempty"` // false: the idle clock stands still while a command runs; default true
 	OutputBufferingMode OutputBufferingMode `toml:",omitempty" json:",omitempty"` // default Block
-	OutputBufferSize    int64               `toml:",omitempty" json:",omitempty"` // bytes; default host.toml's
+	OutputBufferSize    int64               `toml:",omitzero" json:",omitempty"`  // bytes; default host.toml's
 
-	MaxShells                     int   `toml:",omitempty" json:",omitempty"` // sessions that it has at a time
-	MaxShellsPerUser              int   `toml:",omitempty" json:",omitempty"`
-	MaxConcurrentUsers            int   `toml:",omitempty" json:",omitempty"` // who have them
-	MaxConcurrentCommandsPerShell int   `toml:",omitempty" json:",omitempty"` // whose output is kept; default 1000
-	MaxMemoryPerShellMB           int64 `toml:",omitempty" json:",omitempty"`
-	MaxProcessesPerShell          int   `toml:",omitempty" json:",omitempty"`
+	MaxShells                     int   `toml:",omitzero" json:",omitempty"` // sessions that it has at a time
+	MaxShellsPerUser              int   `toml:",omitzero" json:",omitempty"`
+	MaxConcurrentUsers            int   `toml:",omitzero" json:",omitempty"` // who have them
+	MaxConcurrentCommandsPerShell int   `toml:",omitzero" json:",omitempty"` // whose output is kept; default 1000
+	MaxMemoryPerShellMB           int64 `toml:",omitzero" json:",omitempty"`
+	MaxProcessesPerShell          int   `toml:",omitzero" json:",omitempty"`
 }
 
 // The access modes.

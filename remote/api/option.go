@@ -47,6 +47,21 @@ const (
 type SessionOption struct {
 	IdleTimeout         *int64              `json:",omitempty"` // milliseconds; -1: the server's default; IdleTimeoutNever
 	OutputBufferingMode OutputBufferingMode `json:",omitempty"`
+	// OpenTimeout is how many milliseconds the agent lets a computer take to make or
+	// connect the session; 0, and what is above its own limit, are that limit.
+	OpenTimeout int64 `json:",omitempty"`
+	// MaxConnectionRetryCount is how often the agent asks a computer again that is out
+	// of reach while a session is to be made there.
+	MaxConnectionRetryCount int `json:",omitempty"`
+}
+
+// ConnectionOption is the part of PowerShell's PSSessionOption that the cmdlets of the
+// client act on which holds a session. It is kept with the session until another
+// client connects it. What is nil is not limited.
+type ConnectionOption struct {
+	CancelTimeout                     *int64 `json:",omitempty"` // milliseconds that a stopped command is waited for
+	MaximumReceivedDataSizePerCommand *int64 `json:",omitempty"` // bytes of its output that are taken
+	MaximumReceivedObjectSize         *int64 `json:",omitempty"` // bytes of one record
 }
 
 // ParseIdleTimeout reads an idle timeout: what ParseDuration reads, or "never".

@@ -131,6 +131,8 @@ type StreamHello struct {
 	// SkipLines is how many lines a reader of Tail has to leave out at the beginning
 	// of what is delivered: records do not end where lines do.
 	SkipLines int `json:",omitempty"`
+	// Connection is what the client that holds the session has set for itself.
+	Connection *ConnectionOption `json:",omitempty"`
 }
 
 // StartRequest starts a pipeline without taking its output.

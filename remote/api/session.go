@@ -49,14 +49,15 @@ type RunspaceInfo struct {
 	OutputBufferingMode OutputBufferingMode
 	OutputBufferSize    int64
 	// What the session configuration says; see SessionConfiguration. 0 is no limit.
-	IdleClockStopsWhileBusy bool       `json:",omitempty"`
-	MaxCommands             int        `json:",omitempty"`
-	MaxMemoryBytes          int64      `json:",omitempty"`
-	MaxProcesses            int        `json:",omitempty"`
-	OnFinish                string     `json:",omitempty"` // of commands that bring none of their own
-	Pipelines               []Pipeline `json:",omitempty"` // running, unread and the newest one
-	Changed                 time.Time  `json:",omitzero"`  // when this was written
-	NextFields                         // what a later version adds: none, but in the tests' own build
+	IdleClockStopsWhileBusy bool              `json:",omitempty"`
+	MaxCommands             int               `json:",omitempty"`
+	MaxMemoryBytes          int64             `json:",omitempty"`
+	MaxProcesses            int               `json:",omitempty"`
+	OnFinish                string            `json:",omitempty"` // of commands that bring none of their own
+	Pipelines               []Pipeline        `json:",omitempty"` // running, unread and the newest one
+	Changed                 time.Time         `json:",omitzero"`  // when this was written
+	Connection              *ConnectionOption `json:",omitempty"`
+	NextFields                                // what a later version adds: none, but in the tests' own build
 }
 
 // Reasons of RunspaceInfo.Detached.
@@ -202,6 +203,8 @@ type AttachRequest struct {
 	IfEpoch uint64        `json:",omitempty"` // only while this is still the newest epoch
 	Force   bool          `json:",omitempty"` // also from another client of the same user
 	Options SessionOption `json:",omitzero"`  // only OutputBufferingMode takes effect
+	// Connection replaces what is kept with the session; nil leaves it.
+	Connection *ConnectionOption `json:",omitempty"`
 }
 
 // RoomRequest tells a session how many bytes of unread output it may keep now: what

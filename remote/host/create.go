@@ -132,6 +132,7 @@ func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest, con
 	}
 	if a := req.Attach; a != nil {
 		boot.Attach = &api.Attachment{Client: h.asker(r), Agent: a.Agent, From: a.From}
+		info.Connection = a.Connection
 	}
 	return boot, nil
 }

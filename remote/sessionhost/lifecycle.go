@@ -70,6 +70,9 @@ func (s *Session) attach(client api.ClientID, req *api.AttachRequest) error {
 	s.endStreamsLocked(reason)
 	s.attachLocked(next)
 	s.bufferingLocked(req.Options.OutputBufferingMode)
+	if req.Connection != nil {
+		s.info.Connection = req.Connection
+	}
 	planted.Point("session-attach")
 	return s.saveLocked()
 }

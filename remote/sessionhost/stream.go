@@ -224,7 +224,7 @@ func (st *stream) feedLocked(p *pipeline) {
 func (st *stream) hello(plan []part) error {
 	s := st.s
 	s.mu.Lock()
-	h := &api.StreamHello{Version: api.Version, HeartbeatMs: s.heartbeat().Milliseconds(), SkipLines: st.skip}
+	h := &api.StreamHello{Version: api.Version, HeartbeatMs: s.heartbeat().Milliseconds(), SkipLines: st.skip, Connection: s.info.Connection}
 	for _, p := range plan {
 		h.Pipelines = append(h.Pipelines, p.factsLocked())
 	}
