@@ -259,6 +259,8 @@ func jsonType(v any) string {
 		return "boolean"
 	case nil:
 		return "null"
+	case []any:
+		return "array"
 	}
 	return "object"
 }
@@ -268,7 +270,7 @@ func jsonType(v any) string {
 func topicMembers(topic, object string) map[string]string {
 	members := map[string]string{}
 	in := false
-	line := regexp.MustCompile(`^  ([A-Z]\w+) +(string|number|object|boolean)\b`)
+	line := regexp.MustCompile(`^  ([A-Z]\w+) +(string|number|object|boolean|array)\b`)
 	for _, l := range strings.Split(topic, "\n") {
 		if l != "" && l[0] != ' ' {
 			heading := strings.FieldsFunc(l, func(r rune) bool { return r == ' ' || r == '(' })

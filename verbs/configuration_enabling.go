@@ -1,0 +1,46 @@
+package verbs
+
+import (
+	"context"
+
+	"pss/config"
+	"pss/remote/api"
+)
+
+// enablingParams are those that enabling and disabling have in common.
+func enablingParams() []param {
+	return []param{
+		list("Name", "names; * ? [a-z] are wildcards; -: those on standard input").takes(notEmpty("NAME")).byDefault(config.DefaultConfiguration),
+		flag("Force", "ask nothing"),
+		flag("NoServiceRestart", "").ignored("a change counts for the next session, without any restart"),
+	}
+}
+
+// enableConfigurations enables or disables what is named.
+func enableConfigurations(ctx context.Context, rt *Runtime, in *input, enabled bool) error {
+	wanted := in.StringSlice("name")
+	if len(wanted) == 0 {
+		wanted = []string{config.DefaultConfiguration}
+	}
+	f := &failures{rt: rt, cmd: in.cmd}
+	names, err := changeableNames(ctx, rt, f, wanted, false)
+	if err != nil {
+		return err
+	}
+	agent, err := rt.Agent()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		ok, err := agreedTo(rt, in, name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		_, err = agent.SetConfiguration(ctx, name, &api.ConfigurationChange{Set: api.SessionConfiguration{Enabled: &enabled}})
+		f.add(err)
+	}
+	return f.result(max(len(names), f.count))
+}

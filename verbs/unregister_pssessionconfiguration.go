@@ -1,0 +1,46 @@
+package verbs
+
+import "context"
+
+func init() {
+	register("Unregister-PSSessionConfiguration", nil, newUnregisterPSSessionConfiguration)
+}
+
+func newUnregisterPSSessionConfiguration() *command {
+	return &command{
+		name:     "Unregister-PSSessionConfiguration",
+		synopsis: "Deletes session configurations of this computer.",
+		notes:    "Only the host's own user can. Sessions that were made with it go on. Microsoft.PowerShell, bash and sh become what is built in again; without a change of theirs there is nothing to delete.",
+		sets:     []paramSet{{"Name", []string{"Name"}}}, should: true,
+		params: []param{
+			value("Name", "name; * ? [a-z] are wildcards; -: those on standard input").takes(notEmpty("NAME")),
+			flag("Force", "ask nothing"),
+			flag("NoServiceRestart", "").ignored("a change counts for the next session, without any restart"),
+		},
+		positional: [][]string{{"Name"}},
+		examples:   []example{{command: "pss unregister-pssessionconfiguration Test", says: "new sessions cannot use it any more"}},
+		run:        runUnregisterPSSessionConfiguration,
+	}
+}
+
+func runUnregisterPSSessionConfiguration(ctx context.Context, rt *Runtime, in *input) error {
+	f := &failures{rt: rt, cmd: in.cmd}
+	// A pattern means those that there are to delete; a name is asked for as it is, so
+	// that a file with a mistake can be deleted, too.
+	names, err := changeableNames(ctx, rt, f, []string{in.String("name")}, true)
+	if err != nil {
+		return err
+	}
+	agent, err := rt.Agent()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if ok, err := agreedTo(rt, in, name); err != nil {
+			return err
+		} else if ok {
+			f.add(agent.UnregisterConfiguration(ctx, name))
+		}
+	}
+	return f.result(max(len(names), f.count))
+}
