@@ -13,6 +13,9 @@
 // ./cmd/pss -run TestHelp -update). If it needs a new route: remote/api/routes.go,
 // a method in remote/client, and a handler.
 //
+// A new sort of objects that cmdlets print is declared to the filters (Format-Table,
+// Select-Object) by registerKind, beside the reading of its text.
+//
 // Cmdlet files export nothing and do not call each other; what two of them need
 // stands in a file named after it. A cmdlet reaches the world only through its
 // Runtime, and no package of the processes: it asks the agent.

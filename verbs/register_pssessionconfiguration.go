@@ -17,7 +17,7 @@ func newRegisterPSSessionConfiguration() *command {
 		notes: "Only the host's own user can. It is the file configurations/NAME.toml (pss help about_Configuration) and counts at once: nothing is restarted. " +
 			"What is not given is built in. A name that is there already needs --force, which replaces all of it.",
 		sets: []paramSet{{"NameParameterSet", []string{"Name"}}}, should: true,
-		params:     append(configurationParams(), flag("Force", "replace a configuration of that name, and ask nothing"), value("ProcessorArchitecture", "").refused("the sessions run the computer's own shells")),
+		params:     append(configurationParams(), flag("Force", "replace a configuration of that name, and ask nothing"), value("ProcessorArchitecture", "").alias("PA").refused("the sessions run the computer's own shells")),
 		positional: [][]string{{"Name"}},
 		examples: []example{
 			{command: "o=$(pss new-pstransportoption --idle-timeout-sec 172800 --max-idle-timeout-sec 259200)\npss register-pssessionconfiguration --name Test --transport-option \"$o\"",
