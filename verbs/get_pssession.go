@@ -29,6 +29,8 @@ func newGetPSSession() *command {
 			flag("Watch", "show changes as they come, until Ctrl-C"),
 			value("Interval", "with --watch: the time between two looks").takes(duration("SECONDS", time.Second, time.Second/10, time.Hour, false)).byDefault("1"),
 			value("State", "only sessions in this state").takes(oneOfThese(sessionStates...)).byDefault("All"),
+			sessionOptionParam("the object that pss new-pssessionoption prints, or part of it; OperationTimeout takes effect").
+				in(setComputer, setComputerInstance, setURI, setURIInstance).byDefault("none"),
 			throttleParam().in(setComputer, setComputerInstance, setURI, setURIInstance)),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
@@ -61,10 +63,18 @@ func runGetPSSession(ctx context.Context, rt *Runtime, in *input) error {
 		_ = json.Unmarshal([]byte(`{"Sessions":[{"Runspace":{"Attached":{},"Pipelines":[{}]}}]}`), &list)
 		_ = format.Write(io.Discard, rt.mode, []PSSession{{}})
 	})
+	var options sessionOptions
+	if in.given("session-option") {
+		if options, err = sessionOption(rt, in); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := options.answering(ctx)
+	defer cancel()
 	f := &failures{rt: rt, cmd: in.cmd}
 	found, err := getSessions(ctx, rt, in, &sel, f)
 	if err != nil {
-		return err
+		return options.late(err)
 	}
 	if err := rt.write(newPSSessions(found)); err != nil {
 		return err
