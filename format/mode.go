@@ -137,7 +137,9 @@ func (v *view) printer() (func(*bufio.Writer) error, error) {
 			return nil, err
 		}
 		if len(v.shown) == 0 {
-			v.shown = v.brief()
+			if v.shown = v.brief(); mode == ModeWide {
+				v.shown = v.fields
+			}
 			return v.list, nil
 		}
 		return v.table, nil

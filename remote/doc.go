@@ -103,4 +103,10 @@
 //     may be dead while another one lives. The waits follow from the host's lease.
 //   - 2026-11: agent and host that are told to end answer the requests under way first,
 //     for at most three seconds. Attachments just break: that is an outage like any other.
+//   - 2026-11: a session configuration is checked and written by the host of its
+//     computer, never by a cmdlet, and read again for each session: a file that is
+//     edited by hand and one that a cmdlet wrote are the same thing.
+//   - 2026-11: what a session option says about a connection stands in the session's
+//     facts and comes with each stream: every cmdlet is another process, and all of
+//     the client that holds the session keep to it.
 package remote

@@ -41,8 +41,8 @@ func newSessionOptionParams() []param {
 		value("CancelTimeout", "how long Ctrl-C waits for the command to end before it leaves it behind; 0: no limit").
 			alias("CancelTimeoutMSec").takes(milliseconds(0, maxInt32)).byDefault("60000"),
 		value("MaxConnectionRetryCount", "how often a computer that is out of reach is asked again when a session is made").takes(wholeNumber(0, maxInt32)).byDefault("0"),
-		value("MaximumReceivedDataSizePerCommand", "bytes of output that are taken from one command; the rest stays in the session").takes(wholeNumber(0, maxInt32)).byDefault("no limit"),
-		value("MaximumReceivedObjectSize", "likewise of one record of output").takes(wholeNumber(0, maxInt32)).byDefault("no limit"),
+		value("MaximumReceivedDataSizePerCommand", "bytes of output that are taken from one command, 0 and less are no limit; the rest stays in the session").takes(wholeNumber(-maxInt32-1, maxInt32)).byDefault("no limit"),
+		value("MaximumReceivedObjectSize", "likewise of one record of output").takes(wholeNumber(-maxInt32-1, maxInt32)).byDefault("no limit"),
 		value("Culture", "how the session's commands write numbers and times: LC_NUMERIC, LC_TIME and the like").takes(cultureName()).byDefault("the client's locale"),
 		value("UICulture", "the language of their messages: LC_MESSAGES").takes(cultureName()).byDefault("the client's locale"),
 		value("ApplicationArguments", "a JSON object, or NAME=VALUE,…: the session's commands find it as JSON in "+argumentsVariable).takes(valueKind{shows: "JSON"}),

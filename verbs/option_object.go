@@ -181,8 +181,6 @@ func (o *PSSessionOption) check(from string) error {
 	}{
 		{"OpenTimeout", int64(o.OpenTimeout), 0}, {"CancelTimeout", int64(o.CancelTimeout), 0}, {"OperationTimeout", int64(o.OperationTimeout), 0},
 		{"IdleTimeout", int64(o.IdleTimeout), api.IdleTimeoutNever}, {"MaxConnectionRetryCount", int64(o.MaxConnectionRetryCount), 0},
-		{"MaximumReceivedDataSizePerCommand", valueOr(o.MaximumReceivedDataSizePerCommand), 0},
-		{"MaximumReceivedObjectSize", valueOr(o.MaximumReceivedObjectSize), 0},
 	} {
 		if n.value < n.least {
 			return usage("ParameterArgumentValidationError", "%s: %s cannot be %d", from, n.name, n.value).
@@ -199,10 +197,3 @@ func (o *PSSessionOption) check(from string) error {
 
 // bufferingModes are the values of -OutputBufferingMode.
 var bufferingModes = []string{string(api.BufferingNone), string(api.BufferingDrop), string(api.BufferingBlock)}
-
-func valueOr(n *int64) int64 {
-	if n == nil {
-		return 0
-	}
-	return *n
-}

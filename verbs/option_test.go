@@ -60,7 +60,7 @@ func TestSessionOptionObjects(t *testing.T) {
 		`{"ProxyAccessType":"x"}`:                  "the member ProxyAccessType is not supported",
 		`{"ProxyAuthentication":"x"}`:              "the member ProxyAuthentication is not supported",
 		`{"ProxyCredential":"x"}`:                  "the member ProxyCredential is not supported",
-		`{"MaximumReceivedDataSizePerCommand":-1}`: "MaximumReceivedDataSizePerCommand",
+		`{"MaximumReceivedDataSizePerCommand":""}`: "MaximumReceivedDataSizePerCommand",
 	} {
 		_, err := parseSessionOption(text, "x")
 		require.Error(t, err, text)
