@@ -138,7 +138,7 @@ func (v *view) printer() (func(*bufio.Writer) error, error) {
 		}
 		if len(v.shown) == 0 {
 			if v.shown = v.brief(); mode == ModeWide {
-				v.shown = v.fields
+				v.shown = v.objectFields()
 			}
 			return v.list, nil
 		}

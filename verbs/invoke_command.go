@@ -245,6 +245,9 @@ func invokeOne(ctx context.Context, g *together, agent *client.Client, s *api.Se
 	return d.result(err)
 }
 
+// patiencePace is how exactly the time is kept that a stopped command is waited for.
+const patiencePace = 50 * time.Millisecond
+
 // passInterrupts makes the first Ctrl-C a signal to the command if stops is set; the
 // next one, or the first, leaves the delivery, and so does a command that has not
 // ended after patience. So does every one while the connection is lost: it would not
@@ -252,21 +255,24 @@ func invokeOne(ctx context.Context, g *together, agent *client.Client, s *api.Se
 func passInterrupts(ctx context.Context, interrupts <-chan os.Signal, drive *client.Drive, stops bool, patience func() time.Duration, cancel context.CancelCauseFunc) <-chan string {
 	signals := make(chan string, 1)
 	go func() {
-		var over <-chan time.Time
+		var look <-chan time.Time // patience may be told later than the key is pressed
+		var since time.Time
 		for first := stops; ; first = false {
 			select {
-			case <-over:
-				cancel(errDetached)
-				return
+			case <-look:
+				if d := patience(); d > 0 && time.Since(since) >= d {
+					cancel(errDetached)
+					return
+				}
 			case <-interrupts:
 				if !first || drive.Lost() && !planted.On("interrupt-into-the-void") {
 					cancel(errDetached)
 					return
 				}
 				signals <- "INT"
-				if d := patience(); d > 0 {
-					over = time.After(d)
-				}
+				ticker := time.NewTicker(patiencePace)
+				defer ticker.Stop()
+				look, since = ticker.C, time.Now()
 			case <-ctx.Done():
 				return
 			}
