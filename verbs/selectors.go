@@ -23,10 +23,11 @@ type selector struct {
 	all       bool     // every computer that the user has used
 	throttle  int      // how many of them are asked at once; 0: the default
 	conf      string
-	stdin     bool // --session -
-	listing   bool // the sessions are only shown
-	literal   bool // names are no patterns
-	elsewhere int  // what the user's other client sessions hold, where this one has nothing
+	stdin     bool         // --session -
+	piped     []SessionRef // what standard input named, once it was read
+	listing   bool         // the sessions are only shown
+	literal   bool         // names are no patterns
+	elsewhere int          // what the user's other client sessions hold, where this one has nothing
 }
 
 // sessionSets are the parameter sets of a cmdlet that selects sessions. query adds
@@ -223,13 +224,13 @@ func (s *selector) references(stdin io.Reader) ([]SessionRef, error) {
 		}
 		refs = append(refs, more...)
 	}
-	if s.stdin {
-		more, err := ParseSessionRefs(stdin)
-		if err != nil {
+	if s.stdin && s.piped == nil {
+		var err error
+		if s.piped, err = ParseSessionRefs(stdin); err != nil {
 			return nil, err
 		}
-		refs = append(refs, more...)
 	}
+	refs = append(refs, s.piped...)
 	for _, id := range s.ids {
 		refs = append(refs, SessionRef{ID: id})
 	}
