@@ -52,6 +52,18 @@ func sshParams(sets ...string) []param {
 		flag("SSHTransport", "").in(sets...).refused(why),
 		value("Subsystem", "").in(sets...).refused(why),
 		value("ConnectingTimeout", "").in(sets...).refused(why),
+		value("Options", "").in(sets...).refused(why),
+	}
+}
+
+// machineParams are those of PowerShell's sessions in virtual machines, containers and
+// other processes of Windows.
+func machineParams() []param {
+	const why = "pss opens sessions on computers; start pss host inside of the machine or container to reach it"
+	return []param{
+		list("VMId", "").alias("VMGuid").refused(why),
+		list("VMName", "").refused(why),
+		list("ContainerId", "").refused(why),
 	}
 }
 

@@ -24,7 +24,7 @@ func newGetPSSession() *command {
 			"Disconnected/None can, Disconnected/Busy is held by another client. pss ls is pss get-pssession --output wide: " +
 			"what each session's command does, its age, unread output, and who holds it. An empty listing says on standard error what your other client sessions hold.",
 		sets: sessionSets(true, true),
-		params: append(selectorParams(true),
+		params: append(slices.Concat(selectorParams(true), machineParams()),
 			flag("All", "ask every computer that you have used").in(setName),
 			flag("Watch", "show changes as they come, until Ctrl-C"),
 			value("Interval", "with --watch: the time between two looks").takes(duration("SECONDS", time.Second, time.Second/10, time.Hour, false)).byDefault("1"),

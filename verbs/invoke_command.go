@@ -30,7 +30,8 @@ func newInvokeCommand() *command {
 		flag("KeepInputOpen", "with --in-disconnected-session: standard input goes on with pss send-pssessioninput").in(on...),
 		hideParam(),
 		flag("RemoteDebug", "").refused("there is no debugger for shells"),
-	}, creationParams(on...), sshParams(), []param{retryParam()})
+		flag("NoNewScope", "").refused("a script always runs in a session; its shell keeps directory and variables"),
+	}, creationParams(on), sshParams(), machineParams(), []param{retryParam()})
 	return &command{
 		name: "Invoke-Command", aliases: []string{"icm", "run"},
 		synopsis: "Runs a script in a session, or in a temporary one on a computer, and delivers its output as it comes.",

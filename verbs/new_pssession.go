@@ -26,7 +26,8 @@ func newNewPSSession() *command {
 				list("Session", "sessions whose computer and configuration the new ones get").in(setSession).takes(sessionText()),
 				list("Name", "names, one per computer").byDefault("Session<N>").takes(notEmpty("NAME")),
 				ifAbsentParam("where a session of that name is there, make none and print it"), throttleParam(),
-			}, creationParams(setComputer, setURI), sshParams()),
+			}, creationParams([]string{setComputer, setURI}, setSession), sshParams(), machineParams(),
+			[]param{flag("UseWindowsPowerShell", "").refused("sessions run the engine of their configuration: --configuration-name")}),
 		positional: [][]string{{"Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
 			{command: "pss new-pssession --computer-name server01 --name build", says: "a session named build"},
@@ -41,13 +42,13 @@ func ifAbsentParam(help string) param {
 }
 
 // creationParams are those of every cmdlet that makes sessions, in the sets in which
-// it does.
-func creationParams(sets ...string) []param {
+// it does; in the cloning ones another session tells the rest.
+func creationParams(sets []string, cloning ...string) []param {
 	return []param{
 		value("ConfigurationName", "session configuration: Microsoft.PowerShell, bash, sh, or one of the host's own").in(sets...).
 			takes(notEmpty("NAME")).byDefault("$PSSessionConfigurationName, else Microsoft.PowerShell"),
-		list("Environment", "variables for the session").takes(environment()),
-		value("WorkingDirectory", "where the session starts, on its computer").byDefault("the home folder"),
+		list("Environment", "variables for the session").in(sets...).in(cloning...).takes(environment()),
+		value("WorkingDirectory", "where the session starts, on its computer").in(sets...).in(cloning...).byDefault("the home folder"),
 		sessionOptionParam("the object that pss new-pssessionoption prints, or part of it").in(sets...),
 		value("OnFinish", "shell command that the host runs once after each command; PSS_SESSION_NAME, PSS_OUTCOME and PSS_EXIT_CODE tell it which and how").takes(valueKind{shows: "SCRIPT"}),
 		flag("EnableNetworkAccess", "").refused("it comes with remote computers; until then a session gets no credentials of yours"),
