@@ -159,7 +159,7 @@ func checkWords(s *api.SessionConfiguration) error {
 	}
 	for name, value := range s.Environment {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(value, 0) {
-			return fmt.Errorf("Environment: %q is no name of a variable, or its value has a NUL byte", name)
+			return fmt.Errorf("%q in Environment is no name of a variable, or its value has a NUL byte", name)
 		}
 	}
 	return nil

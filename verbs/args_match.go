@@ -37,7 +37,7 @@ func KebabOf(pascal string) string {
 // been meant, the nearest first.
 func FindCommand(commands []CommandName, word string) (string, bool, []string) {
 	for _, c := range commands {
-		if strings.EqualFold(c.Name, word) || slices.ContainsFunc(c.Aliases, func(a string) bool { return strings.EqualFold(a, word) }) {
+		if len(c.Name) == len(word) && strings.EqualFold(c.Name, word) || slices.ContainsFunc(c.Aliases, func(a string) bool { return strings.EqualFold(a, word) }) {
 			return c.Name, true, nil
 		}
 	}

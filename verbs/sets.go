@@ -21,11 +21,8 @@ func (c *command) resolve(n Normalized) (Normalized, string, error) {
 	if b.possible == nil {
 		b.possible = []paramSet{{}}
 	}
-	for i := range c.params {
-		p := &c.params[i]
-		if !b.has(p) {
-			continue
-		}
+	b.given = c.given(n.Args)
+	for _, p := range b.given {
 		if p.refusal != "" {
 			return n, "", usage("ParameterNotSupported", "%s has no %s here", c.name, b.spell(p)).Hint("%s", p.refusal)
 		}
@@ -47,14 +44,31 @@ func (c *command) resolve(n Normalized) (Normalized, string, error) {
 type binder struct {
 	cmd      *command
 	n        Normalized
-	possible []paramSet // that all bound parameters belong to
+	given    []*param   // the bound parameters
+	possible []paramSet // that all of them belong to
+}
+
+// given returns the parameters that args bind, in the order of their declaration.
+func (c *command) given(args []string) []*param {
+	if len(args) == 0 {
+		return nil // most command lines are short, and start-up is what they cost
+	}
+	flags := map[string]bool{}
+	for _, arg := range args {
+		flag, _, _ := strings.Cut(arg, "=")
+		flags[flag] = true
+	}
+	var given []*param
+	for i := range c.params {
+		if p := &c.params[i]; flags["--"+p.FlagName()] {
+			given = append(given, p)
+		}
+	}
+	return given
 }
 
 // has reports whether p is bound.
-func (b *binder) has(p *param) bool {
-	prefix := "--" + p.FlagName() + "="
-	return slices.ContainsFunc(b.n.Args, func(arg string) bool { return strings.HasPrefix(arg, prefix) })
-}
+func (b *binder) has(p *param) bool { return slices.Contains(b.given, p) }
 
 // spell is the name of p as errors show it.
 func (b *binder) spell(p *param) string { return "--" + p.FlagName() }
@@ -67,15 +81,14 @@ func (b *binder) narrow(p *param) error {
 		return nil
 	}
 	var clash []string
-	for i := range b.cmd.params {
-		q := &b.cmd.params[i]
-		if q != p && q.sets != nil && b.has(q) && len(setsWith(setsWith(b.cmd.sets, p), q)) == 0 {
+	for _, q := range b.given {
+		if q != p && q.sets != nil && len(setsWith(setsWith(b.cmd.sets, p), q)) == 0 {
 			clash = append(clash, b.spell(q))
 		}
 	}
 	if len(clash) == 0 { // three that only together fit nowhere
-		for i := range b.cmd.params {
-			if q := &b.cmd.params[i]; q != p && q.sets != nil && b.has(q) {
+		for _, q := range b.given {
+			if q != p && q.sets != nil {
 				clash = append(clash, b.spell(q))
 			}
 		}
@@ -126,6 +139,7 @@ func (b *binder) positional() error {
 			for _, v := range values {
 				b.n.Args = append(b.n.Args, "--"+p.FlagName()+"="+v)
 			}
+			b.given = append(b.given, p)
 			if err := b.narrow(p); err != nil {
 				return err
 			}
@@ -224,8 +238,7 @@ func (b *binder) oneForm() error {
 // check replaces every value by its canonical spelling.
 func (b *binder) check() error {
 	args := slices.Clone(b.n.Args)
-	for i := range b.cmd.params {
-		p := &b.cmd.params[i]
+	for _, p := range b.given {
 		if p.kind.check == nil {
 			continue
 		}

@@ -155,7 +155,7 @@ func runCommand(ctx context.Context, rt *Runtime, cmd *command, argv []string) i
 		Name: "pss", HideHelp: true, HideVersion: true, HideHelpCommand: true,
 		DisableSliceFlagSeparator: true, ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return err },
-		Writer:       rt.Stderr, ErrWriter: rt.Stderr, Flags: flagsOf(params),
+		Writer:       rt.Stderr, ErrWriter: rt.Stderr, Flags: flagsOf(cmd.given(n.Args)),
 		Action: func(c *cli.Context) error {
 			in.Context = c
 			return rt.carryOut(ctx, in)
@@ -164,10 +164,11 @@ func runCommand(ctx context.Context, rt *Runtime, cmd *command, argv []string) i
 	return rt.fail(cmd, app.RunContext(ctx, append([]string{"pss"}, n.Args...)))
 }
 
-func flagsOf(params []Parameter) []cli.Flag {
-	flags := make([]cli.Flag, 0, len(params))
-	for i := range params {
-		p := &params[i]
+// flagsOf returns the flags of the parameters that were given: the framework takes its
+// time for each, and reads one that it does not know as one that was not given.
+func flagsOf(given []*param) []cli.Flag {
+	flags := make([]cli.Flag, 0, len(given))
+	for _, p := range given {
 		switch p.Kind {
 		case KindSwitch:
 			flags = append(flags, &cli.BoolFlag{Name: p.FlagName()})
