@@ -222,7 +222,7 @@ func invokeOne(ctx context.Context, g *together, agent *client.Client, s *api.Se
 	rt := g.rt
 	cmd := o.cmd
 	d := newDelivery(g, s)
-	ref := SessionRef{ID: s.ID, InstanceID: s.Runspace.InstanceID}.text()
+	ref := d.ref()
 	drive := d.drive(agent, ref, api.StreamRequest{Pipeline: uuid.NewString(), Start: &cmd}, o.window)
 	if input := rt.stdinData(); input != nil && !o.noStdin && !g.several {
 		cmd.Input, drive.Input = api.InputModeStream, input

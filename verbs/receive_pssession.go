@@ -174,7 +174,7 @@ func receiveOne(ctx context.Context, g *together, agent *client.Client, s *api.S
 // connectToReceive makes the session ours, unless we only look.
 func connectToReceive(ctx context.Context, agent *client.Client, s *api.Session, o *receiveOptions) (*api.Session, error) {
 	mode := o.attach.OutputBufferingMode
-	changes := s.State == api.StateOpened && mode != "" && mode != api.BufferingNone
+	changes := s.State == api.StateOpened && mode.Given()
 	if o.req.Peek || s.State != api.StateDisconnected && !changes {
 		return s, nil
 	}

@@ -69,9 +69,7 @@ func sendInput(ctx context.Context, rt *Runtime, t *targets, s *api.Session, inp
 	p := s.Runspace.Running()
 	switch {
 	case s.State != api.StateOpened:
-		return api.Errorf(api.CodeInvalidState, "session %s is not connected here; its state is %s, %s", s.Runspace.Name, s.State, s.Availability).
-			WithID("InvalidSessionState").On(s.Runspace.Name).
-			Hint("connect it: pss connect-pssession --instance-id %s", s.Runspace.InstanceID)
+		return notConnected(s)
 	case p == nil:
 		return api.Errorf(api.CodeInvalidState, "session %s runs no command", s.Runspace.Name).WithID("SendPSSessionInputNotPossible").On(s.Runspace.Name)
 	}

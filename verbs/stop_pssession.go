@@ -45,9 +45,7 @@ func stopOne(ctx context.Context, t *targets, s *api.Session) error {
 	case p == nil:
 		return nil
 	case s.State != api.StateOpened:
-		return api.Errorf(api.CodeInvalidState, "session %s is not connected here; its state is %s, %s", s.Runspace.Name, s.State, s.Availability).
-			WithID("InvalidSessionState").On(s.Runspace.Name).
-			Hint("connect it: pss connect-pssession --instance-id %s", s.Runspace.InstanceID)
+		return notConnected(s)
 	}
 	return t.agent.Signal(ctx, s.Runspace.InstanceID, p.ID, &api.SignalRequest{Epoch: s.Runspace.Attached.Epoch, Signal: "INT"})
 }

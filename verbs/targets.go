@@ -46,6 +46,13 @@ func readTargetsOr(ctx context.Context, rt *Runtime, in *input, instead func(*cl
 	return t, err
 }
 
+// notConnected is the error for a session that has to be connected here first.
+func notConnected(s *api.Session) error {
+	return api.Errorf(api.CodeInvalidState, "session %s is not connected here; its state is %s, %s", s.Runspace.Name, s.State, s.Availability).
+		WithID("InvalidSessionState").On(s.Runspace.Name).
+		Hint("connect it: pss connect-pssession --instance-id %s", s.Runspace.InstanceID)
+}
+
 // distinct leaves each session once: two names, or two lines, may mean the same one.
 func distinct(sessions []*api.Session) []*api.Session {
 	seen := map[string]bool{}
