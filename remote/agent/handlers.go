@@ -32,6 +32,7 @@ func (a *Agent) handler() http.Handler {
 		}))
 	}
 	handle(http.MethodGet, api.RouteVersion, a.handleVersion)
+	handle(http.MethodGet, api.RouteKnown, a.handleKnown)
 	handle(http.MethodGet, api.RouteSessions, a.handleList)
 	handle(http.MethodPut, api.RouteSession, a.handleCreate)
 	handle(http.MethodGet, api.RouteSession, a.handleGet)

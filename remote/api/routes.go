@@ -7,6 +7,7 @@ import "net/url"
 const (
 	RouteVersion   = "/v1/version"
 	RouteHeartbeat = "/v1/heartbeat"
+	RouteKnown     = "/v1/known" // of the agent
 	RouteSessions  = "/v1/sessions"
 	RouteSession   = "/v1/sessions/{session}"
 	RouteAttach    = "/v1/sessions/{session}/attach"

@@ -40,6 +40,7 @@ var messages = map[string]func() any{
 	"gap":                   func() any { return &api.Gap{} },
 	"heartbeat":             func() any { return &api.Heartbeat{} },
 	"heartbeat-reply":       func() any { return &api.HeartbeatReply{} },
+	"known":                 func() any { return &api.Known{} },
 	"pipeline":              func() any { return &api.Pipeline{} },
 	"pipeline-end":          func() any { return &api.PipelineEnd{} },
 	"runspace-info":         func() any { return &api.RunspaceInfo{} },

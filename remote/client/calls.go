@@ -55,6 +55,12 @@ func (c *Client) list(ctx context.Context, query url.Values) (*api.SessionList, 
 	return list, c.Do(ctx, Request{Method: http.MethodGet, Path: path, Out: list})
 }
 
+// Known returns what an agent has in memory; it asks no computer.
+func (c *Client) Known(ctx context.Context) (*api.Known, error) {
+	k := &api.Known{}
+	return k, c.Do(ctx, Request{Method: http.MethodGet, Path: api.RouteKnown, Out: k})
+}
+
 // Session returns one session.
 func (c *Client) Session(ctx context.Context, session string) (*api.Session, error) {
 	s := &api.Session{}
