@@ -16,6 +16,9 @@
 // A new sort of objects that cmdlets print is declared to the filters (Format-Table,
 // Select-Object) by registerKind, beside the reading of its text.
 //
+// Help, manual pages and completion are made of the declarations: nothing has to be
+// added for them, but in sourceOf where the values of a parameter live.
+//
 // Cmdlet files export nothing and do not call each other; what two of them need
 // stands in a file named after it. A cmdlet reaches the world only through its
 // Runtime, and no package of the processes: it asks the agent.

@@ -20,7 +20,7 @@ func help(rt *Runtime, args []string) int {
 		name, ok, near := FindCommand(commandNames, word)
 		if !ok {
 			e := usage("HelpNotFound", "there is no help on %q", word).Hint("pss help lists the commands")
-			if len(near) > 0 {
+			if near = append(near, nearTopics(word)...); len(near) > 0 {
 				e = e.Hint("did you mean %s?", strings.Join(near, " or "))
 			}
 			return rt.fail(nil, e)
@@ -35,8 +35,14 @@ func help(rt *Runtime, args []string) int {
 func overview(w io.Writer) {
 	fmt.Fprintf(w, "pss %s: sessions that outlive their client. Start work on a computer, disconnect, and receive what it printed from anywhere.\n\n", api.Version)
 	fmt.Fprintf(w, "USAGE\n  pss <command> [parameters]\n\nCOMMANDS\n")
-	for _, c := range sortedCommands() {
-		fmt.Fprintf(w, "  %-22s %s\n", strings.ToLower(c.name), c.synopsis)
+	commands := sortedCommands()
+	longest := 0
+	for _, c := range commands {
+		longest = max(longest, len(c.name))
+	}
+	for _, c := range commands {
+		says := wrap(c.synopsis, strings.Repeat(" ", longest+4), helpWidth)
+		fmt.Fprintf(w, "  %-*s%s\n", longest, strings.ToLower(c.name), says[longest+2:])
 	}
 	fmt.Fprintf(w, "\nTOPICS\n")
 	for _, t := range topics() {

@@ -133,14 +133,24 @@ func helpParams(w io.Writer, title string, params []param, shown func(*param) bo
 }
 
 func helpParam(w io.Writer, p *param) {
+	fmt.Fprintf(w, "  %s\n%s\n", p.heading(), wrap(p.text(), "      ", helpWidth))
+}
+
+// heading is the parameter with its value and its other names.
+func (p *param) heading() string {
 	head := "--" + p.FlagName()
 	if v := p.placeholder(); v != "" {
 		head += " " + v
 	}
-	fmt.Fprintf(w, "  %s  (-%s", head, p.Name)
+	head += "  (-" + p.Name
 	for _, a := range p.Aliases {
-		fmt.Fprintf(w, ", -%s", a)
+		head += ", -" + a
 	}
+	return head + ")"
+}
+
+// text is what help says of the parameter.
+func (p *param) text() string {
 	text := p.help
 	if p.kind.says != "" {
 		text += "; " + p.kind.says
@@ -148,12 +158,28 @@ func helpParam(w io.Writer, p *param) {
 	if p.def != "" {
 		text += " (default: " + p.def + ")"
 	}
-	fmt.Fprintf(w, ")\n%s\n", wrap(text, "      ", helpWidth))
+	return text
 }
 
 // helpOthers lists PowerShell's parameters that do nothing here, with the reason.
 func (c *command) helpOthers(w io.Writer) {
-	group := func(title string, of func(*param) string) {
+	for _, g := range c.others() {
+		fmt.Fprintf(w, "\n%s\n", g.title)
+		for _, text := range g.texts {
+			fmt.Fprintf(w, "%s\n", wrap(text, "  ", helpWidth))
+		}
+	}
+}
+
+// group is a section of help with a text for each of several parameters.
+type group struct {
+	title string
+	texts []string
+}
+
+// others are PowerShell's parameters that do nothing here, grouped by the reason.
+func (c *command) others() (groups []group) {
+	gather := func(title string, of func(*param) string) {
 		var reasons []string
 		names := map[string][]string{}
 		for i := range c.params {
@@ -164,15 +190,17 @@ func (c *command) helpOthers(w io.Writer) {
 				names[why] = append(names[why], "-"+c.params[i].Name)
 			}
 		}
-		if len(reasons) > 0 {
-			fmt.Fprintf(w, "\n%s\n", title)
-		}
+		g := group{title: title}
 		for _, why := range reasons {
-			fmt.Fprintf(w, "%s\n", wrap(strings.Join(names[why], ", ")+": "+why, "  ", helpWidth))
+			g.texts = append(g.texts, strings.Join(names[why], ", ")+": "+why)
+		}
+		if len(g.texts) > 0 {
+			groups = append(groups, g)
 		}
 	}
-	group("ACCEPTED WITHOUT EFFECT", func(p *param) string { return p.unused })
-	group("NOT AVAILABLE", func(p *param) string { return p.refusal })
+	gather("ACCEPTED WITHOUT EFFECT", func(p *param) string { return p.unused })
+	gather("NOT AVAILABLE", func(p *param) string { return p.refusal })
+	return groups
 }
 
 // wrapParts joins parts with blanks, and begins a new line before one that does not

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"pss/verbs"
@@ -14,9 +15,26 @@ func run(ctx context.Context, args []string) int {
 		switch args[1] {
 		case "agent":
 			return role(ctx, runAgent)
+		case verbs.CompleteCommand:
+			return verbs.Complete(ctx, rt, args[2:])
+		case verbs.ManCommand:
+			return writeManual(args[2:])
 		case "session-host":
 			return role(ctx, runSessionHost)
 		}
 	}
 	return verbs.Run(ctx, rt, args)
+}
+
+// writeManual writes the manual pages into a folder, for a build.
+func writeManual(args []string) int {
+	if len(args) != 1 {
+		fmt.Fprintln(os.Stderr, "usage: pss "+verbs.ManCommand+" DIR")
+		return 2
+	}
+	if err := verbs.WriteManPages(args[0]); err != nil {
+		fmt.Fprintln(os.Stderr, "pss:", err)
+		return 1
+	}
+	return 0
 }

@@ -20,13 +20,18 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+	"pss/verbs"
 )
 
 // TestMain makes the test binary pss itself when it is called so. The daemons
 // that it starts call themselves pss too, so that every process of a script is
 // this binary, with the race detector if the tests have it.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != "pss" {
+	name := filepath.Base(os.Args[0])
+	if slices.Contains(verbs.LinkNames(true), name) {
+		os.Exit(run(context.Background(), os.Args)) // a link that install-links made
+	}
+	if name != "pss" {
 		flag.Parse()
 		// Scripts mostly wait: more of them than processors may run at once.
 		if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
