@@ -36,7 +36,7 @@ const (
 func sourceOf(cmd *command, p *param) source {
 	verb, noun, _ := strings.Cut(cmd.name, "-")
 	switch p.Name {
-	case "FilePath":
+	case "FilePath", "StartupScript":
 		return fromFiles
 	case "ComputerName":
 		return fromComputers
