@@ -122,11 +122,22 @@ func (v *view) columns(wide bool) ([]field, error) {
 	}
 	var shown []field
 	for _, f := range v.fields {
-		if wide && f.wide || !wide && f.table {
+		// In a terminal, what the wide table adds has to say something.
+		if wide && f.wide && !(v.options.Width > 0 && !f.table && v.empty(&f)) || !wide && f.table {
 			shown = append(shown, f)
 		}
 	}
 	return shown, nil
+}
+
+// empty reports whether the property is empty in all rows.
+func (v *view) empty(f *field) bool {
+	for _, row := range v.rows {
+		if text(f.value(row)) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // brief returns what the list shows that stands for the default table: the

@@ -77,3 +77,11 @@ func BenchmarkTableOneRowFitted(b *testing.B) { benchmark(b, 1, format.Options{W
 func BenchmarkTable10000Rows(b *testing.B)    { benchmark(b, 10_000, format.Options{}) }
 func BenchmarkListOneRow(b *testing.B)        { benchmark(b, 1, format.Options{Mode: format.ModeList}) }
 func BenchmarkJSONOneRow(b *testing.B)        { benchmark(b, 1, format.Options{Mode: format.ModeJSON}) }
+
+func TestWideTableInATerminalLeavesOutWhatIsEmpty(t *testing.T) {
+	bare := one()
+	bare.Transport = ""
+	assert.Contains(t, write(t, format.Options{Mode: format.ModeWide}, []session{bare}), "Transport")
+	assert.NotContains(t, write(t, format.Options{Mode: format.ModeWide, Width: 120}, []session{bare}), "Transport")
+	assert.Contains(t, write(t, format.Options{Mode: format.ModeWide, Width: 120}, []session{bare, one()}), "Transport")
+}

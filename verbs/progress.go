@@ -82,6 +82,9 @@ func (p *progress) finished(name, how string, failed bool) {
 	p.mu.Unlock()
 	switch {
 	case p.bar != nil:
+		if failed {
+			p.rt.tell("%s: %s", name, how)
+		}
 		p.bar.Increment()
 	case p.lines:
 		p.rt.tell("%s: %s (%d of %d)", name, how, done, p.total)
