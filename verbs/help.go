@@ -41,7 +41,7 @@ func overview(w io.Writer) {
 		longest = max(longest, len(c.name))
 	}
 	for _, c := range commands {
-		says := wrap(c.synopsis, strings.Repeat(" ", longest+4), helpWidth)
+		says := wrap(c.synopsis, strings.Repeat(" ", longest+4))
 		fmt.Fprintf(w, "  %-*s%s\n", longest, strings.ToLower(c.name), says[longest+2:])
 	}
 	fmt.Fprintf(w, "\nTOPICS\n")

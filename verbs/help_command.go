@@ -32,7 +32,7 @@ func helpOn(w io.Writer, c *command) {
 		}
 	}
 	if c.notes != "" {
-		fmt.Fprintf(w, "\nNOTES\n%s\n", wrap(c.notes, "  ", helpWidth))
+		fmt.Fprintf(w, "\nNOTES\n%s\n", wrap(c.notes, "  "))
 	}
 	c.helpOthers(w)
 }
@@ -133,7 +133,7 @@ func helpParams(w io.Writer, title string, params []param, shown func(*param) bo
 }
 
 func helpParam(w io.Writer, p *param) {
-	fmt.Fprintf(w, "  %s\n%s\n", p.heading(), wrap(p.text(), "      ", helpWidth))
+	fmt.Fprintf(w, "  %s\n%s\n", p.heading(), wrap(p.text(), "      "))
 }
 
 // heading is the parameter with its value and its other names.
@@ -166,7 +166,7 @@ func (c *command) helpOthers(w io.Writer) {
 	for _, g := range c.others() {
 		fmt.Fprintf(w, "\n%s\n", g.title)
 		for _, text := range g.texts {
-			fmt.Fprintf(w, "%s\n", wrap(text, "  ", helpWidth))
+			fmt.Fprintf(w, "%s\n", wrap(text, "  "))
 		}
 	}
 }
@@ -204,10 +204,10 @@ func (c *command) others() (groups []group) {
 }
 
 // wrapParts joins parts with blanks, and begins a new line before one that does not
-// fit.
+// fit behind indent.
 func wrapParts(parts []string, indent string) string {
 	var b strings.Builder
-	col := 2
+	col := len(indent)
 	for i, part := range parts {
 		switch {
 		case i == 0:
@@ -224,24 +224,5 @@ func wrapParts(parts []string, indent string) string {
 	return b.String()
 }
 
-// wrap breaks text into lines of at most width columns.
-func wrap(text, indent string, width int) string {
-	var b strings.Builder
-	col := 0
-	for _, word := range strings.Fields(text) {
-		switch {
-		case col == 0:
-			b.WriteString(indent)
-			col = len(indent)
-		case col+1+len(word) > width:
-			b.WriteString("\n" + indent)
-			col = len(indent)
-		default:
-			b.WriteByte(' ')
-			col++
-		}
-		b.WriteString(word)
-		col += len(word)
-	}
-	return b.String()
-}
+// wrap breaks text into lines of at most helpWidth columns.
+func wrap(text, indent string) string { return indent + wrapParts(strings.Fields(text), indent) }

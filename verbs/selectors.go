@@ -240,13 +240,18 @@ func (s *selector) references(stdin io.Reader) ([]SessionRef, error) {
 	return refs, nil
 }
 
-// local returns this client session's sessions with the wanted names.
-func (s *selector) local(ctx context.Context, rt *Runtime, f *failures) ([]*api.Session, error) {
+// ownSessions lists what this client session has.
+func (rt *Runtime) ownSessions(ctx context.Context) (*api.SessionList, error) {
 	agent, err := rt.Agent()
 	if err != nil {
 		return nil, err
 	}
-	list, err := agent.Sessions(ctx)
+	return agent.Sessions(ctx)
+}
+
+// local returns this client session's sessions with the wanted names.
+func (s *selector) local(ctx context.Context, rt *Runtime, f *failures) ([]*api.Session, error) {
+	list, err := rt.ownSessions(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -267,11 +272,7 @@ func (s *selector) local(ctx context.Context, rt *Runtime, f *failures) ([]*api.
 // matching returns this client session's sessions on computers that match the
 // patterns; nobody is asked which other ones there are.
 func (s *selector) matching(ctx context.Context, rt *Runtime, f *failures) ([]*api.Session, error) {
-	agent, err := rt.Agent()
-	if err != nil {
-		return nil, err
-	}
-	list, err := agent.Sessions(ctx)
+	list, err := rt.ownSessions(ctx)
 	if err != nil {
 		return nil, err
 	}
