@@ -19,6 +19,8 @@ const (
 	CodeLost             Code = "SessionLost"      // Broken, or gone
 	CodePipelineNotFound Code = "PipelineNotFound" // no such pipeline
 	CodeNoConfiguration  Code = "ConfigurationNotFound"
+	CodeJobNotFound      Code = "JobNotFound"   // no such job in this client session
+	CodeJobUnfinished    Code = "JobUnfinished" // what was asked for needs a finished job
 	CodeTimedOut         Code = "TimedOut"
 	CodeOutcomeUnknown   Code = "OutcomeUnknown"
 	CodeInterrupted      Code = "Interrupted"
@@ -51,6 +53,8 @@ var codeTable = map[Code]struct {
 	CodeLost:             {http.StatusGone, 243, "InvalidOperation"},
 	CodePipelineNotFound: {http.StatusNotFound, 243, "InvalidArgument"},
 	CodeNoConfiguration:  {http.StatusNotFound, 246, "ObjectNotFound"},
+	CodeJobNotFound:      {http.StatusNotFound, 246, "ObjectNotFound"},
+	CodeJobUnfinished:    {http.StatusConflict, 246, "InvalidOperation"},
 	CodeTimedOut:         {http.StatusGatewayTimeout, 244, "OperationTimeout"},
 	CodeOutcomeUnknown:   {http.StatusBadGateway, 245, "OperationTimeout"},
 	CodeInterrupted:      {499, 247, "OperationStopped"},

@@ -1,6 +1,11 @@
 package api
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
 
 // PipelineState is PowerShell's PSInvocationState, as far as pss uses it.
 type PipelineState string
@@ -92,6 +97,28 @@ type Command struct {
 	Input     InputMode `json:",omitempty"`
 	// OnFinish runs once on the host when the command has ended.
 	OnFinish string `json:",omitempty"`
+}
+
+// Text returns the command as PowerShell lists it.
+func (cmd *Command) Text() string {
+	if len(cmd.Argv) > 0 {
+		return strings.Join(cmd.Argv, " ")
+	}
+	return cmd.Script
+}
+
+// Excerpt returns the first 256 characters of text.
+func Excerpt(text string) string {
+	n := 0
+	for i := range text {
+		if n++; n > 256 {
+			return text[:i]
+		}
+	}
+	if !utf8.ValidString(text) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 // StreamRequest opens an attachment's connection. With Start it also starts the

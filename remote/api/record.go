@@ -52,6 +52,8 @@ const (
 	KindFault Kind = 136
 	// KindAcked answers the client's last KindAck before it closes (session host to client).
 	KindAcked Kind = 137
+	// KindJobState tells the new state of a job; Data is the JSON of a Job (agent to client).
+	KindJobState Kind = 138
 )
 
 // kindNames are PowerShell's names of the streams, as JSON output shows them.

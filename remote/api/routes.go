@@ -23,6 +23,12 @@ const (
 	RouteConfigurations = "/v1/configurations"
 	RouteConfiguration  = "/v1/configurations/{configuration}"
 
+	RouteJobs       = "/v1/jobs" // these are the agent's: a job is its own Id, or its or a child's InstanceId
+	RouteJob        = "/v1/jobs/{job}"
+	RouteJobStop    = "/v1/jobs/{job}/stop"
+	RouteJobConnect = "/v1/jobs/{job}/connect"
+	RouteJobStream  = "/v1/jobs/{job}/stream"
+
 	// UpgradeProtocol is what an attachment's connection switches to.
 	UpgradeProtocol = "pss-frames/1"
 
@@ -62,4 +68,9 @@ func PipelinePath(session, pipeline, suffix string) string {
 // ConfigurationPath returns the path of one session configuration.
 func ConfigurationPath(name string) string {
 	return RouteConfigurations + "/" + url.PathEscape(name)
+}
+
+// JobPath returns the path of one job, below it suffix ("/stop").
+func JobPath(job, suffix string) string {
+	return RouteJobs + "/" + url.PathEscape(job) + suffix
 }

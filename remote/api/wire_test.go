@@ -256,8 +256,8 @@ func TestKindNumbersArePinned(t *testing.T) {
 	sort.Strings(names)
 	require.Len(t, names, 10)
 	require.Equal(t, "Kind(90)", api.Kind(90).String())
-	require.Equal(t, []api.Kind{128, 129, 130, 131, 132, 133, 134, 135, 136, 137}, []api.Kind{
+	require.Equal(t, []api.Kind{128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138}, []api.Kind{
 		api.KindHello, api.KindAck, api.KindInput, api.KindInputEnd, api.KindInputWindow, api.KindHeartbeat,
-		api.KindSignal, api.KindDone, api.KindFault, api.KindAcked,
+		api.KindSignal, api.KindDone, api.KindFault, api.KindAcked, api.KindJobState,
 	})
 }

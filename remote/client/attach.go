@@ -45,10 +45,12 @@ type Consumer interface {
 // Drive is one delivery: an attachment's connection from its start to the end
 // of what was asked for, resumed where it breaks.
 type Drive struct {
-	Client      *Client
-	Session     string
-	Request     api.StreamRequest
-	Consumer    Consumer
+	Client   *Client
+	Session  string
+	Request  api.StreamRequest
+	Consumer Consumer
+	// Open opens the connection instead of the session's own stream, or is nil.
+	Open        func(context.Context, *api.StreamRequest) (*Stream, error)
 	Input       io.Reader     // standard input of the command, or nil
 	AppendInput bool          // Input follows what other cmdlets have sent
 	Signals     <-chan string // signals to pass to the command ("INT")
@@ -127,7 +129,11 @@ func (d *Drive) once(ctx context.Context, bound time.Duration, established func(
 		return err
 	}
 	defer s.Close()
-	defer context.AfterFunc(ctx, func() { s.SetDeadline(time.Unix(1, 0)) })()
+	cut := make(chan struct{})
+	defer context.AfterFunc(ctx, func() {
+		s.SetDeadline(time.Unix(1, 0))
+		close(cut)
+	})()
 	link := &link{
 		ctx: ctx, s: s, drive: d, quiet: patience(usualBeat), quit: make(chan struct{}),
 		pending: map[uint32]uint64{}, flushed: map[uint32]uint64{}, acked: map[uint32]uint64{},
@@ -135,6 +141,7 @@ func (d *Drive) once(ctx context.Context, bound time.Duration, established func(
 	defer link.stop()
 	err = link.run(established)
 	if ctx.Err() != nil {
+		<-cut // the last words have a deadline of their own
 		link.leave()
 		return ctx.Err()
 	}

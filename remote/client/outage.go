@@ -100,7 +100,7 @@ func (d *Drive) open(ctx context.Context, bound time.Duration) (*Stream, error) 
 	}
 	attempt, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	s, err := d.Client.Stream(attempt, d.Session, &d.Request)
+	s, err := d.stream(attempt)
 	var e *api.Error
 	switch {
 	case err == nil:
@@ -122,6 +122,13 @@ func (d *Drive) open(ctx context.Context, bound time.Duration) (*Stream, error) 
 		}
 	}
 	return nil, err
+}
+
+func (d *Drive) stream(ctx context.Context) (*Stream, error) {
+	if d.Open != nil {
+		return d.Open(ctx, &d.Request)
+	}
+	return d.Client.Stream(ctx, d.Session, &d.Request)
 }
 
 // errComplete says that nothing is left to be delivered.

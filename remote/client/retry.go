@@ -61,7 +61,7 @@ func repeatable(method, path string) bool {
 		return true
 	}
 	path, _, _ = strings.Cut(path, "?")
-	for _, route := range []string{api.RouteAttach, api.RouteDetach, api.RouteAck, api.RouteSignal, api.RouteHeartbeat} {
+	for _, route := range []string{api.RouteAttach, api.RouteDetach, api.RouteAck, api.RouteSignal, api.RouteHeartbeat, api.RouteJobStop, api.RouteJobConnect} {
 		if path[strings.LastIndexByte(path, '/'):] == route[strings.LastIndexByte(route, '/'):] {
 			return true
 		}
@@ -80,7 +80,7 @@ func (c *Client) repeat(ctx context.Context, r Request) error {
 			continue
 		}
 		switch {
-		case lost && r.Method == http.MethodDelete && (api.IsCode(err, api.CodeNotFound) || api.IsCode(err, api.CodeNoConfiguration)):
+		case lost && r.Method == http.MethodDelete && isGone(err):
 			return nil // the one whose answer was lost has done it
 		case IsLost(err), api.IsCode(err, api.CodeOutcomeUnknown):
 		case lost && r.Method != http.MethodGet && (api.IsCode(err, api.CodeUnreachable) || IsBroken(err)):
@@ -99,6 +99,11 @@ func (c *Client) repeat(ctx context.Context, r Request) error {
 			wait = min(2*wait, maxRetry)
 		}
 	}
+}
+
+// isGone reports whether err says that there is no such thing.
+func isGone(err error) bool {
+	return api.IsCode(err, api.CodeNotFound) || api.IsCode(err, api.CodeNoConfiguration) || api.IsCode(err, api.CodeJobNotFound)
 }
 
 // lost gives a lost answer the error of this client. A caller that gave up knows why.

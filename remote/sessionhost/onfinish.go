@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strconv"
 
+	"pss/remote/api"
 	"pss/remote/platform"
 )
 
@@ -36,7 +37,7 @@ func (p *pipeline) tellLocked() {
 	number := p.facts.Number
 	go func() {
 		if err := cmd.Run(); err != nil {
-			s.log.Warn("on-finish command failed", "pipeline", number, "error", err, "output", excerpt(out.String()))
+			s.log.Warn("on-finish command failed", "pipeline", number, "error", err, "output", api.Excerpt(out.String()))
 		}
 	}()
 }

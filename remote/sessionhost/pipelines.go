@@ -92,7 +92,7 @@ func (s *Session) startLocked(id string, cmd *api.Command) (*pipeline, error) {
 func (s *Session) createLocked(id, digest string, cmd *api.Command) (*pipeline, error) {
 	s.next++
 	p := &pipeline{s: s, facts: api.Pipeline{
-		ID: id, Number: s.next, Digest: digest, Command: excerpt(commandText(cmd)), State: api.PipelineRunning,
+		ID: id, Number: s.next, Digest: digest, Command: api.Excerpt(cmd.Text()), State: api.PipelineRunning,
 		InputState: api.InputNone, Began: time.Now(), OnFinish: cmp.Or(cmd.OnFinish, s.info.OnFinish),
 	}}
 	dir := s.pipelineDir(p.facts.Number)

@@ -5,9 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"pss/remote/api"
 	"pss/remote/platform"
@@ -17,28 +14,6 @@ func digestOf(cmd *api.Command) string {
 	data, _ := json.Marshal(cmd) // strings and slices of strings only
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:16])
-}
-
-// commandText returns the command as PowerShell lists it.
-func commandText(cmd *api.Command) string {
-	if len(cmd.Argv) > 0 {
-		return strings.Join(cmd.Argv, " ")
-	}
-	return cmd.Script
-}
-
-// excerpt returns the first 256 characters of text.
-func excerpt(text string) string {
-	n := 0
-	for i := range text {
-		if n++; n > 256 {
-			return text[:i]
-		}
-	}
-	if !utf8.ValidString(text) {
-		return strconv.Quote(text)
-	}
-	return text
 }
 
 func firstLine(s string) string {
