@@ -22,6 +22,7 @@ type Agent struct {
 	OpenTimeout     Duration `toml:"open_timeout"`      // how long a computer may take to answer; default 15s
 	ClientExitGrace Duration `toml:"client_exit_grace"` // default 60s
 	BatchExit       Duration `toml:"batch_exit"`        // named and batch client sessions; default 10m
+	RetainJobs      Duration `toml:"retain_jobs"`       // jobs of a client session that is over; default 7 days
 	OnClientExit    string   `toml:"on_client_exit"`    // "close" (idle sessions; default) or "disconnect"
 }
 
@@ -39,6 +40,7 @@ const (
 	DefaultOpenTimeout     = 15 * time.Second
 	DefaultClientExitGrace = 60 * time.Second
 	DefaultBatchExit       = 10 * time.Minute
+	DefaultRetainJobs      = 7 * 24 * time.Hour
 )
 
 // LoadClient reads config.toml; a missing file gives the defaults.

@@ -44,6 +44,7 @@
 //   - Whether the holder lives: the host's leases, fed by one heartbeat per agent
 //     and host. A session host whose host is gone waits the same time by itself.
 //   - What an Id means: the agent's journal.
+//   - What a job is and has: its folder at the agent (remote/jobstore).
 //
 // # How versions coexist
 //
@@ -109,4 +110,9 @@
 //   - 2026-11: what a session option says about a connection stands in the session's
 //     facts and comes with each stream: every cmdlet is another process, and all of
 //     the client that holds the session keep to it.
+//   - 2026-11: a job has a store of its own beside remote/spool: its records keep the
+//     numbers and times that their session gave them, so that a following goes on behind
+//     the last of them.
+//   - 2026-11: a job's output is delivered to cmdlets by the frames of an attachment:
+//     resuming and acknowledging are the same for both.
 package remote

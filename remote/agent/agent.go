@@ -37,6 +37,9 @@ type Agent struct {
 	known     map[string]config.Computer
 	clients   map[string]*clientSession
 	computers map[string]*computer
+	jobs      map[string]*job // by InstanceID
+	jobChange uint64          // another one after each change of a job
+	jobWake   chan struct{}   // closed and replaced with each
 	journal   *journal
 	used      *used
 	lock      *platform.Lock
@@ -101,6 +104,7 @@ func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 	a := &Agent{
 		paths: paths, conf: conf, log: log, uid: os.Geteuid(), active: client.NewActivity(),
 		clients: map[string]*clientSession{}, computers: map[string]*computer{},
+		jobs: map[string]*job{}, jobChange: uint64(time.Now().UnixNano()), jobWake: make(chan struct{}),
 	}
 	idFile := paths.AgentDir() + "/id"
 	b, err := os.ReadFile(idFile)
@@ -123,8 +127,10 @@ func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 	if a.used, err = openUsed(paths.AgentDir()); err != nil {
 		return nil, err
 	}
-	a.journal, err = openJournal(paths.AgentDir()+"/table.ndjson", a.clients)
-	return a, err
+	if a.journal, err = openJournal(paths.AgentDir()+"/table.ndjson", a.clients); err != nil {
+		return nil, err
+	}
+	return a, a.loadJobs()
 }
 
 // watch ends client sessions that are over, and the agent when it has nothing
@@ -141,6 +147,7 @@ func (a *Agent) watch(ctx context.Context, end func()) {
 		case <-t.C:
 		}
 		a.endQuiet()
+		a.sweepJobs()
 		if a.idleFor() > linger || a.lock.Gone() {
 			end()
 			return
@@ -215,8 +222,8 @@ func (a *Agent) idleFor() time.Duration {
 // clientID is how a host knows a client session of ours.
 func (a *Agent) clientID(c *clientSession) string { return a.id + "/" + c.key }
 
-// resume takes up after a killed agent: heartbeats for what is attached, and
-// the ends of client sessions that nobody saw.
+// resume takes up after a killed agent: heartbeats for what is attached, the work of
+// jobs, and the ends of client sessions that nobody saw.
 func (a *Agent) resume() {
 	a.mu.Lock()
 	var all []*clientSession
@@ -224,6 +231,7 @@ func (a *Agent) resume() {
 		all = append(all, c)
 	}
 	a.mu.Unlock()
+	a.resumeJobs()
 	for _, c := range all {
 		a.watchClient(c)
 	}

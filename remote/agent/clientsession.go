@@ -19,6 +19,7 @@ type clientSession struct {
 	leader   int // of a terminal's; 0 of a named or batch one
 	nextID   int
 	nextName int
+	nextJob  int               // Ids of jobs and their children are a count of their own
 	entries  map[string]*entry // by InstanceID
 	last     time.Time         // of its newest request
 	open     int               // requests under way
@@ -88,7 +89,7 @@ func (a *Agent) endQuiet() {
 	a.mu.Lock()
 	var over []*clientSession
 	for _, c := range a.clients {
-		if !c.terminal() && c.open == 0 && !c.ending && time.Since(c.last) > after {
+		if !c.terminal() && c.open == 0 && !c.ending && time.Since(c.last) > after && !a.jobsRunLocked(c.key) {
 			over = append(over, c)
 		}
 	}
@@ -140,6 +141,7 @@ func (a *Agent) endClient(c *clientSession) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.clients, c.key)
+	a.leaveJobsLocked(c.key, time.Now())
 	a.record(change{Client: c.key, Gone: true})
 }
 

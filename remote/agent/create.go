@@ -52,14 +52,7 @@ func (a *Agent) create(ctx context.Context, c *clientSession, e *entry, req *api
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	host := a.hostFor(c, req.ComputerName)
-	s, err := host.Create(ctx, e.instance, req)
-	for left := req.Options.MaxConnectionRetryCount; left > 0 && api.IsCode(err, api.CodeUnreachable) && ctx.Err() == nil; left-- {
-		select {
-		case <-ctx.Done():
-		case <-time.After(retryPause):
-			s, err = host.Create(ctx, e.instance, req)
-		}
-	}
+	s, err := tryCreate(ctx, host, e.instance, req)
 	switch {
 	case api.IsCode(err, api.CodeOutcomeUnknown):
 		go a.unmake(c, e)
@@ -148,4 +141,18 @@ func openedLate(ctx context.Context, err error, computer string, limit, own time
 	}
 	return api.Errorf(api.CodeTimedOut, "[%s] the session was not open within the OpenTimeout of %v", computer, limit).
 		WithID("WinRMOperationTimeout").On(computer).Hint("give a longer OpenTimeout, or none")
+}
+
+// tryCreate makes the session, and tries again as often as its options say while the
+// computer is out of reach.
+func tryCreate(ctx context.Context, host *client.Client, instance string, req *api.CreateRequest) (*api.Session, error) {
+	s, err := host.Create(ctx, instance, req)
+	for left := req.Options.MaxConnectionRetryCount; left > 0 && api.IsCode(err, api.CodeUnreachable) && ctx.Err() == nil; left-- {
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryPause):
+			s, err = host.Create(ctx, instance, req)
+		}
+	}
+	return s, err
 }

@@ -1,7 +1,7 @@
 // Package agent is the process that plays the part of PowerShell's client
 // process, because each of our cmdlets is a process of its own. It owns what
 // would otherwise die with a cmdlet: client sessions and their Ids, connections
-// to computers, attachments with their leases.
+// to computers, attachments with their leases, jobs.
 //
 // A client session is the scope in which an Id means something. It is derived
 // from the cmdlet's own process (identify.go), and its end detaches or closes

@@ -16,10 +16,12 @@ import (
 // than a mere answer.
 const makeTimeout = 50 * time.Second
 
+// serve answers a cmdlet of a client session, as client.Handler does.
+type serve func(http.ResponseWriter, *http.Request, *clientSession) (any, error)
+
 // handler serves the cmdlets: the host's own routes, with Ids beside InstanceIds.
 func (a *Agent) handler() http.Handler {
 	mux := http.NewServeMux()
-	type serve func(http.ResponseWriter, *http.Request, *clientSession) (any, error)
 	handle := func(method, path string, f serve) {
 		mux.HandleFunc(strings.TrimSpace(method+" "+path), client.Serve(func(w http.ResponseWriter, r *http.Request) (any, error) {
 			c, _, err := a.clientOf(r)
@@ -43,6 +45,7 @@ func (a *Agent) handler() http.Handler {
 	for _, route := range configurationRoutes {
 		handle("", route, a.handleConfigurations)
 	}
+	a.jobRoutes(handle)
 	// Everything else below a session passes through, also what a later version adds.
 	handle("", api.RouteSession+"/", a.handleForward)
 	return mux
@@ -163,6 +166,7 @@ func (a *Agent) handleRemove(_ http.ResponseWriter, r *http.Request, c *clientSe
 		return nil, err
 	}
 	planted.Point("agent-removed")
+	a.settleJobs(r.Context(), e)
 	a.forget(c, e)
 	if err == nil {
 		a.gone(e.instance)
@@ -247,7 +251,9 @@ func (a *Agent) handleDetach(w http.ResponseWriter, r *http.Request, c *clientSe
 	if req.Epoch == 0 {
 		req.Epoch = s.Runspace.Attached.Epoch
 	}
+	paused := a.pauseJobs(e)
 	if s, err = host.Detach(r.Context(), e.instance, &req); err != nil {
+		a.goOn(paused)
 		if api.IsCode(err, api.CodeVersion) {
 			err = api.Errorf(api.CodeVersion, "session %s stays connected: the endpoint on %s does not support disconnect (%v)", e.name, api.ComputerOf(e.computer), err).
 				WithID("EndpointDoesNotSupportDisconnect").On(e.name).Hint("update pss on %s", api.ComputerOf(e.computer))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"pss/remote/api"
 	"pss/remote/platform"
@@ -63,6 +64,7 @@ func (a *Agent) clientOf(r *http.Request) (*clientSession, *peer, error) {
 		c = newClientSession(key)
 		c.leader = leader
 		a.clients[key] = c
+		a.leaveJobsLocked(key, time.Time{}) // it is back
 	}
 	c.touch()
 	a.mu.Unlock()

@@ -17,6 +17,7 @@ type change struct {
 	Entry    *savedEntry `json:",omitempty"`
 	Gone     bool        `json:",omitempty"` // the entry, or the whole client session
 	NextName int         `json:",omitempty"`
+	NextJob  int         `json:",omitempty"`
 }
 
 // savedEntry is an entry on disk.
@@ -66,7 +67,7 @@ func openJournal(path string, clients map[string]*clientSession) (*journal, erro
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	for _, c := range clients {
-		if err := enc.Encode(change{Client: c.key, NextName: c.nextName}); err != nil {
+		if err := enc.Encode(change{Client: c.key, NextName: c.nextName, NextJob: c.nextJob}); err != nil {
 			return nil, err
 		}
 		for _, e := range c.entries {
@@ -88,7 +89,7 @@ func (ch *change) apply(clients map[string]*clientSession) {
 		c = newClientSession(ch.Client)
 		clients[ch.Client] = c
 	}
-	c.nextName = max(c.nextName, ch.NextName)
+	c.nextName, c.nextJob = max(c.nextName, ch.NextName), max(c.nextJob, ch.NextJob)
 	switch {
 	case ch.Entry != nil && ch.Gone:
 		delete(c.entries, ch.Entry.Instance)

@@ -89,6 +89,7 @@ func (a *Agent) detachOnce(ctx context.Context, c *clientSession, e *entry, p *p
 	leaves := e.parting == p
 	a.mu.Unlock()
 	if leaves && !planted.On("left-session-stays-open") && s.State == api.StateOpened {
+		a.pauseJobs(e)
 		s, err = cl.Detach(ctx, e.instance, &api.DetachRequest{Epoch: s.Runspace.Attached.Epoch, By: by})
 	}
 	if err == nil {
