@@ -3,6 +3,7 @@ package verbs
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -32,7 +33,7 @@ type delivery struct {
 	skip     int             // lines to leave out: we asked for the last ones
 	begun    bool            // something was delivered: a later hello is a resumption's
 	stamps   bool            // begin each line with its time
-	limits   receiveLimits
+	limits   client.Limits
 	open     [2]bool // standard output, error: the last line has not ended
 }
 
@@ -46,7 +47,7 @@ func newDelivery(g *together, s *api.Session) *delivery {
 // Hello notes what the session host will send.
 func (d *delivery) Hello(h *api.StreamHello) {
 	d.last = h.Last
-	d.limits.set(h.Connection)
+	d.limits.Set(h.Connection)
 	if !d.begun {
 		d.skip = h.SkipLines
 	}
@@ -64,7 +65,7 @@ func (d *delivery) unfinished() bool { return len(d.running) > 0 }
 // Record writes one record to the stream it belongs to.
 func (d *delivery) Record(rec api.Record) error {
 	d.begun = true
-	if err := d.limits.take(&rec, d.session); err != nil {
+	if err := d.limits.Take(&rec, d.session.Runspace.Name); err != nil {
 		return err
 	}
 	if rec.Kind == api.KindOutput || rec.Kind == api.KindError {
@@ -128,8 +129,8 @@ func (d *delivery) Flush() error {
 // writeFailed is an error of our own standard output: nothing more is
 // acknowledged, so a later receive brings it again.
 func writeFailed(err error) error {
-	if err == nil {
-		return nil
+	if e := (*api.Error)(nil); err == nil || errors.As(err, &e) {
+		return err
 	}
 	return api.Errorf(api.CodeInternal, "the output could not be written: %v", err).WithID("OutputWriteFailed").
 		Hint("what was not written stays in the session: pss receive-pssession brings it")

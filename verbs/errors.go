@@ -75,7 +75,7 @@ type errorRecord struct {
 
 // report prints one error block, or one line of JSON.
 func (rt *Runtime) report(cmd *command, e *api.Error) {
-	if rt.noErrors || rt.stopping && e.Code == api.CodeInterrupted {
+	if rt.noErrors || rt.stopping {
 		return
 	}
 	activity := "pss"

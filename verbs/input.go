@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -27,28 +28,48 @@ type SessionRef struct {
 // maxRefInput is far above any listing: what is larger was piped by mistake.
 const maxRefInput = 16 << 20
 
+// refKind says what a text names: how its errors call that, and what is taken for it
+// by mistake.
+type refKind struct {
+	one, many string
+	own       string // a property that only these objects have
+	foreign   string // one of other objects
+	verb      string // that lists them
+}
+
+var (
+	sessionRefs = &refKind{one: "session", many: "sessions", own: "Availability", foreign: "PSJobTypeName", verb: "pss get-pssession"}
+	jobRefs     = &refKind{one: "job", many: "jobs", own: "PSJobTypeName", foreign: "Availability", verb: "pss get-job"}
+)
+
 // ParseSessionRefs reads r to its end and returns the sessions that
 // ParseSessionRefText finds there. Besides, a line may be a session's name.
-func ParseSessionRefs(r io.Reader) ([]SessionRef, error) {
+func ParseSessionRefs(r io.Reader) ([]SessionRef, error) { return sessionRefs.read(r) }
+
+// read reads r to its end and returns what parse finds there, names too.
+func (k *refKind) read(r io.Reader) ([]SessionRef, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxRefInput+1))
 	if err != nil {
-		return nil, fmt.Errorf("read sessions: %w", err)
+		return nil, fmt.Errorf("read %s: %w", k.many, err)
 	}
 	if len(text) > maxRefInput {
-		return nil, api.Errorf(api.CodeTooLarge, "the input is larger than %d MiB: these are no sessions", maxRefInput>>20).
+		return nil, api.Errorf(api.CodeTooLarge, "the input is larger than %d MiB: these are no %s", maxRefInput>>20, k.many).
 			WithID("InputObjectNotBound")
 	}
-	return parseRefs(string(text), true)
+	return k.parse(string(text), true)
 }
 
 // ParseSessionRefText reads session ids, GUIDs, JSON objects and arrays of
 // sessions, and tables, lists and CSV as this program prints them, one after the other
 // in any mixture; blank lines separate nothing. A line that is none of these is an
 // error with its number; no text is no session and no error.
-func ParseSessionRefText(s string) ([]SessionRef, error) { return parseRefs(s, false) }
+func ParseSessionRefText(s string) ([]SessionRef, error) { return sessionRefs.parse(s, false) }
 
-func parseRefs(s string, names bool) ([]SessionRef, error) {
-	p := refParser{rest: strings.TrimPrefix(s, "\ufeff"), names: names}
+func parseRefs(s string, names bool) ([]SessionRef, error) { return sessionRefs.parse(s, names) }
+
+// parse is ParseSessionRefText; with names a line may be a name.
+func (k *refKind) parse(s string, names bool) ([]SessionRef, error) {
+	p := refParser{kind: k, rest: strings.TrimPrefix(s, "\ufeff"), names: names}
 	for p.rest != "" {
 		if err := p.step(); err != nil {
 			return nil, err
@@ -60,8 +81,9 @@ func parseRefs(s string, names bool) ([]SessionRef, error) {
 	return p.refs, nil
 }
 
-// refParser is one run of parseRefs.
+// refParser is one run of refKind.parse.
 type refParser struct {
+	kind  *refKind
 	rest  string
 	names bool      // a line may be a name
 	line  int       // number of the line that was taken last
@@ -128,6 +150,8 @@ func (p *refParser) step() error {
 // text reads a line of some printed output, or a name.
 func (p *refParser) text(line, word string) error {
 	switch {
+	case isTableHeader(line) && slices.Contains(strings.Fields(line), p.kind.foreign):
+		return p.bad("this is no table of %s", p.kind.many)
 	case isTableHeader(line):
 		return p.header(line)
 	case newRefCSV(line) != nil:
@@ -148,7 +172,7 @@ func (p *refParser) text(line, word string) error {
 		return nil
 	}
 	if !isName {
-		return p.bad("%q names no session", clip(word))
+		return p.bad("%q names no %s", clip(word), p.kind.one)
 	}
 	p.add(SessionRef{Name: word})
 	return nil
@@ -184,7 +208,7 @@ func (p *refParser) json(start string) error {
 		return p.bad("the JSON that begins here cannot be read: %s", err)
 	}
 	first := p.line + 1
-	refs, err := refsOfJSON(raw)
+	refs, err := p.kind.ofJSON(raw)
 	if err != nil {
 		p.line = first
 		return p.bad("%s", err)
@@ -205,13 +229,13 @@ func (p *refParser) json(start string) error {
 
 // bad is the error for the line that was taken last.
 func (p *refParser) bad(format string, args ...any) error {
-	return api.Errorf(api.CodeUsage, "line %d of the sessions: %s", p.line, fmt.Sprintf(format, args...)).
+	return api.Errorf(api.CodeUsage, "line %d of the %s: %s", p.line, p.kind.many, fmt.Sprintf(format, args...)).
 		WithID("InputObjectNotBound").
-		Hint("give ids, GUIDs, names, or the output of pss get-pssession in whatever format")
+		Hint("give ids, GUIDs, names, or the output of %s in whatever format", p.kind.verb)
 }
 
-// refsOfJSON accepts sessions, ids and GUIDs, and arrays of them.
-func refsOfJSON(raw json.RawMessage) ([]SessionRef, error) {
+// ofJSON accepts objects, ids and GUIDs, and arrays of them.
+func (k *refKind) ofJSON(raw json.RawMessage) ([]SessionRef, error) {
 	raw = bytes.TrimSpace(raw)
 	switch raw[0] {
 	case '[':
@@ -224,7 +248,7 @@ func refsOfJSON(raw json.RawMessage) ([]SessionRef, error) {
 			if element = bytes.TrimSpace(element); element[0] == '[' {
 				return nil, fmt.Errorf("element %d of the array is an array", i+1)
 			}
-			got, err := refsOfJSON(element)
+			got, err := k.ofJSON(element)
 			if err != nil {
 				return nil, fmt.Errorf("element %d of the array: %w", i+1, err)
 			}
@@ -234,14 +258,18 @@ func refsOfJSON(raw json.RawMessage) ([]SessionRef, error) {
 	case '{':
 		var ref SessionRef
 		if err := json.Unmarshal(raw, &ref); err != nil {
-			return nil, fmt.Errorf("the object is no session: %w", err)
+			return nil, fmt.Errorf("the object is no %s: %w", k.one, err)
+		}
+		var members map[string]json.RawMessage
+		if json.Unmarshal(raw, &members) == nil && members[k.foreign] != nil {
+			return nil, fmt.Errorf("the object is no %s", k.one)
 		}
 		return checkRef(ref)
 	}
 	if ref, ok := parseRefWord(strings.Trim(string(raw), `"`)); ok {
 		return []SessionRef{ref}, nil
 	}
-	return nil, fmt.Errorf("%s names no session", clip(string(raw)))
+	return nil, fmt.Errorf("%s names no %s", clip(string(raw)), k.one)
 }
 
 // checkRef accepts an object that has an identity.

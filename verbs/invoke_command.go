@@ -31,7 +31,7 @@ func newInvokeCommand() *command {
 		hideParam(),
 		flag("RemoteDebug", "").refused("there is no debugger for shells"),
 		flag("NoNewScope", "").refused("a script always runs in a session; its shell keeps directory and variables"),
-	}, creationParams(on), sshParams(), machineParams(), []param{retryParam()})
+	}, asJobParams(), creationParams(on), sshParams(), machineParams(), []param{retryParam()})
 	return &command{
 		name: "Invoke-Command", aliases: []string{"icm", "run"},
 		synopsis: "Runs a script in a session, or in a temporary one on a computer, and delivers its output as it comes.",
@@ -127,7 +127,12 @@ func runInvokeCommand(ctx context.Context, rt *Runtime, in *input) error {
 	if err != nil {
 		return err
 	}
+	job, err := asJob(in)
 	switch {
+	case err != nil:
+		return err
+	case job:
+		return invokeAsJob(ctx, rt, in, &o)
 	case o.disconnected:
 		return invokeDisconnected(ctx, rt, in, &o)
 	case len(o.sel.computers) > 0:

@@ -22,10 +22,11 @@ func newReceivePSSession() *command {
 		notes: "A disconnected session is connected first. Every unread command is delivered in order, and the exit code is that of the last one; " +
 			"received again it prints nothing and returns that code again. Ctrl-C disconnects and the command goes on (PowerShell stops it). " +
 			"A name that is not there is an error. --peek, --tail and --since only look: nothing counts as received, the session is not connected, " +
-			"and it does not matter who holds it. --no-wait returns 0 while the command runs; it and --timeout leave the session as they found it.",
+			"and it does not matter who holds it. --no-wait returns 0 while the command runs; it and --timeout leave the session as they found it. " +
+			"A session whose command is an unfinished job here gives that job, taken up again if it was Disconnected; --out-target Host delivers it here instead.",
 		sets: sessionSets(true, false), pipeline: true, should: true,
 		exact: true, // as in PowerShell: what was received by mistake is gone
-		params: append(selectorParams(true),
+		params: append(append(selectorParams(true), outTargetParams()...),
 			flag("Replay", "deliver again what was received and is still kept"),
 			flag("Peek", "show the unread output and leave it unread"),
 			value("Tail", "look at the last N lines that are kept, received or not").takes(wholeNumber(1, maxInt32)),
@@ -126,9 +127,12 @@ func runReceivePSSession(ctx context.Context, rt *Runtime, in *input) error {
 	}
 	n := t.count()
 	g := newTogether(rt, in, n, t.sessions)
-	return eachTarget(t.failures, g, n, t.throttle, t.sessions, func(s *api.Session) error {
-		return receiveOne(ctx, g, t.agent, s, &o)
-	})
+	out, err := readOutTarget(ctx, g, t.agent, in, &o)
+	if err != nil {
+		return err
+	}
+	out.deliver = func(s *api.Session) error { return receiveOne(ctx, g, t.agent, s, &o) }
+	return out.end(eachTarget(t.failures, g, n, t.throttle, t.sessions, func(s *api.Session) error { return out.receive(ctx, s) }))
 }
 
 // receiveOne connects the session if need be and delivers its output.
