@@ -29,6 +29,9 @@ const (
 	fromSessionIDs
 	fromSessionNames
 	fromInstanceIDs
+	fromJobIDs
+	fromJobNames
+	fromJobInstanceIDs
 )
 
 // sourceOf says where values of the cmdlet's parameter are found. Names of what is
@@ -46,12 +49,16 @@ func sourceOf(cmd *command, p *param) source {
 		return fromConfigurations
 	case "Session":
 		return fromSessionIDs
+	case "Job":
+		return fromJobIDs
 	}
 	switch {
 	case cmd.name == "Install-Links" && p.Name == "Path":
 		return fromDirectories
 	case noun == "PSSessionConfiguration" && p.Name == "Name" && verb != "Register":
 		return fromConfigurations
+	case noun == "Job":
+		return map[string]source{"Id": fromJobIDs, "Name": fromJobNames, "InstanceId": fromJobInstanceIDs}[p.Name]
 	case noun != "PSSession" && noun != "PSSessionInput" && cmd.name != "Invoke-Command" || verb == "New":
 		return fromNowhere
 	}
@@ -68,6 +75,7 @@ func (p *prompt) values(ctx context.Context, rt *Runtime, q *param) []candidate 
 	find := map[source]finder{
 		fromComputers: findComputers, fromURIs: findComputers, fromConfigurations: findConfigurations,
 		fromSessionIDs: p.findSessions, fromSessionNames: p.findSessions, fromInstanceIDs: p.findSessions,
+		fromJobIDs: findJobs, fromJobNames: findJobs, fromJobInstanceIDs: findJobs,
 	}[from]
 	if find == nil {
 		return list
@@ -163,6 +171,29 @@ func (p *prompt) findSessions(ctx context.Context, rt *Runtime, from source, add
 			add(s.InstanceID, s.Name+where)
 		default:
 			add(strconv.Itoa(s.ID), s.Name+where)
+		}
+	}
+}
+
+// findJobs finds the jobs of this client session.
+func findJobs(ctx context.Context, rt *Runtime, from source, add func(text, says string)) {
+	agent, err := runningAgent(rt)
+	if err != nil {
+		return
+	}
+	list, err := agent.Jobs(ctx, 0, 0)
+	if err != nil {
+		return
+	}
+	for _, j := range list.Jobs {
+		says := fmt.Sprintf("%s on %s", j.State, strings.Join(j.Location(), ", "))
+		switch from {
+		case fromJobNames:
+			add(j.Name, fmt.Sprintf("job %d, %s", j.ID, says))
+		case fromJobInstanceIDs:
+			add(j.InstanceID, j.Name+", "+says)
+		default:
+			add(strconv.Itoa(j.ID), j.Name+", "+says)
 		}
 	}
 }
