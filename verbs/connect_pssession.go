@@ -25,7 +25,8 @@ func newConnectPSSession() *command {
 		examples: []example{
 			{command: "pss connect-pssession --computer-name server01 --name build", says: "take the session up again, from any computer"},
 		},
-		run: runConnectPSSession,
+		prints: PSSession{},
+		run:    runConnectPSSession,
 	}
 }
 

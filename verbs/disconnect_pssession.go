@@ -26,7 +26,8 @@ func newDisconnectPSSession() *command {
 			{command: "pss get-pssession --computer-name server01 | pss disconnect-pssession", says: "everything that you hold there"},
 			{command: "pss disconnect-pssession --id 1 --idle-timeout-sec 48h", says: "for two days"},
 		},
-		run: runDisconnectPSSession,
+		prints: PSSession{},
+		run:    runDisconnectPSSession,
 	}
 }
 

@@ -32,7 +32,8 @@ func newGetJob() *command {
 			{command: "pss get-job", says: "what this client session has"},
 			{command: "pss get-job --has-more-data true | pss receive-job --keep", says: "look at everything that was not received"},
 		},
-		run: runGetJob,
+		prints: PSJob{},
+		run:    runGetJob,
 	}
 }
 

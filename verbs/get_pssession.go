@@ -39,7 +39,8 @@ func newGetPSSession() *command {
 			{command: "pss get-pssession --all --output wide", says: "everything that is yours, wherever it is"},
 			{command: "pss get-pssession --computer-name @web --watch", says: "what becomes of it"},
 		},
-		run: runGetPSSession,
+		prints: PSSession{},
+		run:    runGetPSSession,
 	}
 }
 

@@ -20,7 +20,8 @@ func newGetPSSessionConfiguration() *command {
 				output: "Name                 IdleTimeoutMs  MaxIdleTimeoutMs\n----                 -------------  ----------------\nbash                 604800000      2147483647\nMicrosoft.PowerShell 604800000      2147483647\nsh                   604800000      2147483647"},
 			{command: "pss get-pssessionconfiguration bash --property OutputBufferingMode --output value", says: "a bare value", output: "Block"},
 		},
-		run: runGetPSSessionConfiguration,
+		prints: PSSessionConfiguration{},
+		run:    runGetPSSessionConfiguration,
 	}
 }
 

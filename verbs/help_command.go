@@ -3,8 +3,11 @@ package verbs
 import (
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
+
+	"pss/format"
 )
 
 // helpWidth is how wide help is at most.
@@ -30,6 +33,9 @@ func helpOn(w io.Writer, c *command) {
 		for _, e := range c.examples {
 			e.print(w)
 		}
+	}
+	if c.prints != nil {
+		fmt.Fprintf(w, "\nOUTPUTS\n%s\n", wrap(c.outputs(), "  "))
 	}
 	if c.notes != "" {
 		fmt.Fprintf(w, "\nNOTES\n%s\n", wrap(c.notes, "  "))
@@ -226,3 +232,9 @@ func wrapParts(parts []string, indent string) string {
 
 // wrap breaks text into lines of at most helpWidth columns.
 func wrap(text, indent string) string { return indent + wrapParts(strings.Fields(text), indent) }
+
+// outputs names what the cmdlet prints, and its properties.
+func (c *command) outputs() string {
+	name := reflect.TypeOf(c.prints).Name()
+	return strings.ToUpper(name[:1]) + name[1:] + ": " + strings.Join(format.Properties(c.prints), ", ")
+}

@@ -34,7 +34,8 @@ func newInstallLinks() *command {
 			{command: "pss install-links ~/bin", says: "then Get-PSSession -ComputerName server01 works in a shell"},
 			{command: "pss install-links ~/bin --remove", says: "undoes it"},
 		},
-		run: runInstallLinks,
+		prints: LinkObject{},
+		run:    runInstallLinks,
 	}
 }
 

@@ -49,7 +49,8 @@ func newInvokeCommand() *command {
 			{command: "pss icm db1 -- pg_dump --file '/backup/my db.sql' main", says: "one command with exact arguments"},
 			{command: "tar c . | pss icm --session 1 --script-block 'tar x -C /srv/www'", says: "with standard input"},
 		},
-		run: runInvokeCommand,
+		prints: PSSession{},
+		run:    runInvokeCommand,
 	}
 }
 

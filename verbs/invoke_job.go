@@ -3,7 +3,6 @@ package verbs
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"time"
 
@@ -115,7 +114,7 @@ func feedJob(ctx context.Context, rt *Runtime, agent *client.Client, j *api.Job,
 	drive := d.drive(agent, c.Session, api.StreamRequest{Pipeline: c.Pipeline, InputOnly: true}, o.window)
 	drive.Input = input
 	defer time.AfterFunc(inputPatience, func() {
-		fmt.Fprintln(rt.Stderr, "Standard input is being stored on the host until its end; -n starts without it.")
+		rt.tell("Standard input is being stored on the host until its end; -n starts without it.")
 	}).Stop()
 	err := drive.Run(ctx)
 	j, jerr := agent.Job(ctx, ref)

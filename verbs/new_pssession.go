@@ -33,7 +33,8 @@ func newNewPSSession() *command {
 			{command: "pss new-pssession --computer-name server01 --name build", says: "a session named build"},
 			{command: "s=$(pss new-pssession --output id); pss invoke-command --session $s --script-block 'cd /srv; pwd'", says: "in a script"},
 		},
-		run: runNewPSSession,
+		prints: PSSession{},
+		run:    runNewPSSession,
 	}
 }
 

@@ -23,7 +23,8 @@ func newNewPSSessionOption() *command {
 			{command: "o=$(pss new-pssessionoption --idle-timeout-msec 172800000); pss new-pssession --computer-name server01 --session-option \"$o\"", says: "a session that is kept for 48 hours"},
 			{command: "export PSSessionOption=$(pss new-pssessionoption --output-buffering-mode Drop)", says: "for every session that is made from now on"},
 		},
-		run: runNewPSSessionOption,
+		prints: PSSessionOption{},
+		run:    runNewPSSessionOption,
 	}
 }
 

@@ -34,7 +34,8 @@ func newNewPSTransportOption() *command {
 		examples: []example{
 			{command: "o=$(pss new-pstransportoption --idle-timeout-sec 172800 --max-idle-timeout-sec 259200)\npss register-pssessionconfiguration --name Test --transport-option \"$o\"", says: "sessions that are kept for two days, or three if asked for"},
 		},
-		run: runNewPSTransportOption,
+		prints: PSTransportOption{},
+		run:    runNewPSTransportOption,
 	}
 }
 

@@ -44,7 +44,8 @@ func newReceivePSSession() *command {
 			{command: "pss receive-pssession --computer-name server01 --name nightly --tail 20 --no-wait", says: "how far is it?"},
 			{command: "pss receive-pssession --id 1 --timeout 10m || test $? -ne 244", says: "in CI: wait, but not for ever"},
 		},
-		run: runReceivePSSession,
+		prints: PSJob{},
+		run:    runReceivePSSession,
 	}
 }
 

@@ -24,7 +24,8 @@ func newRegisterPSSessionConfiguration() *command {
 				says: "for sessions that are kept for two days", output: "Type      Keys         Name\n----      ----         ----\nContainer {Name=Test}  Test"},
 			{command: "pss register-pssessionconfiguration --name build --engine bash --working-directory /srv/build --environment CI=1 --startup-script prepare.sh", says: "with a prepared shell"},
 		},
-		run: runRegisterPSSessionConfiguration,
+		prints: configurationContainer{},
+		run:    runRegisterPSSessionConfiguration,
 	}
 }
 

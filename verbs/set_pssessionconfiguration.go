@@ -28,7 +28,8 @@ func newSetPSSessionConfiguration() *command {
 				output: "Type          Name                 SourceOfValue  Value\n----          ----                 -------------  -----\nSystem.String OutputBufferingMode                 Drop"},
 			{command: "pss set-pssessionconfiguration --name Microsoft.PowerShell --transport-option '{\"MaxIdleTimeoutSec\":\"30d\"}'", says: "for everybody who names no configuration"},
 		},
-		run: runSetPSSessionConfiguration,
+		prints: configurationLeaf{},
+		run:    runSetPSSessionConfiguration,
 	}
 }
 

@@ -18,6 +18,7 @@ func newStopJob() *command {
 		params:     append(jobParams(false, setState, setFilter), flag("PassThru", "show the jobs, also those that had finished"), throttleParam()),
 		positional: [][]string{jobPositions(false)},
 		examples:   []example{{command: "pss stop-job --name nightly", says: "by name"}, {command: "pss get-job --state Running | pss stop-job", says: "everything"}},
+		prints:     PSJob{},
 		run:        runStopJob,
 	}
 }

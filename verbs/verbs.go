@@ -27,6 +27,7 @@ type command struct {
 	pipeline   bool     // standard input brings what no parameter names
 	exact      bool     // the names of sessions on a computer are no patterns
 	should     bool     // has -WhatIf and -Confirm
+	prints     any      // an object of the type that it prints, or nil
 	examples   []example
 	run        func(ctx context.Context, rt *Runtime, in *input) error
 }

@@ -13,6 +13,7 @@ func newVersion() *command {
 	return &command{
 		name: "Version", synopsis: "Prints the version of pss.",
 		examples: []example{{command: "pss version"}},
+		prints:   versionObject{},
 		run: func(_ context.Context, rt *Runtime, _ *input) error {
 			if rt.machine() {
 				return rt.write([]versionObject{{Version: api.Version, Protocol: api.ProtocolVersion}})

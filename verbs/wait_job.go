@@ -27,7 +27,8 @@ func newWaitJob() *command {
 			{command: "pss get-job | pss wait-job", says: "wait for all"},
 			{command: "pss wait-job --name 'build*' --any --timeout 10m", says: "for the first one, not too long"},
 		},
-		run: runWaitJob,
+		prints: PSJob{},
+		run:    runWaitJob,
 	}
 }
 
