@@ -23,7 +23,8 @@ func newConnectPSSession() *command {
 			sessionOptionParam("the object that pss new-pssessionoption prints, or part of it; IdleTimeout and the cultures stay as they are")),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{command: "pss connect-pssession --computer-name server01 --name build", says: "take the session up again, from any computer"},
+			{command: "pss connect-pssession --computer-name server01 --name build", says: "take the session up again, from any computer",
+				output: "Id Name   ComputerName  State   ConfigurationName     Availability\n-- ----   ------------  -----   -----------------     ------------\n 1 build  server01      Opened  Microsoft.PowerShell     Available"},
 		},
 		prints: PSSession{},
 		run:    runConnectPSSession,

@@ -23,7 +23,8 @@ func newDisconnectPSSession() *command {
 			value("OutputBufferingMode", "what a full output buffer does; None changes nothing").takes(oneOfThese("None", "Drop", "Block")).byDefault("unchanged")),
 		positional: [][]string{{"Id", "Session"}},
 		examples: []example{
-			{command: "pss get-pssession --computer-name server01 | pss disconnect-pssession", says: "everything that you hold there"},
+			{command: "pss get-pssession --computer-name server01 | pss disconnect-pssession", says: "everything that you hold there",
+				output: "Id Name   ComputerName  State         ConfigurationName     Availability\n-- ----   ------------  -----         -----------------     ------------\n 1 build  server01      Disconnected  Microsoft.PowerShell          None"},
 			{command: "pss disconnect-pssession --id 1 --idle-timeout-sec 48h", says: "for two days"},
 		},
 		prints: PSSession{},

@@ -24,7 +24,8 @@ func newFormatTable() *command {
 		positional: [][]string{{"Property"}},
 		examples: []example{
 			{command: "pss get-pssessionconfiguration | pss format-table Name, IdleTimeoutMs, MaxIdleTimeoutMs", says: "properties that the list does not show"},
-			{command: "pss get-pssession | pss ft Id, Name, CommandState, UnreadBytes", says: "of sessions"},
+			{command: "pss get-pssession | pss ft Id, Name, CommandState, UnreadBytes", says: "of sessions",
+				output: "Id Name      CommandState  UnreadBytes\n-- ----      ------------  -----------\n 1 build     None                    0\n 2 nightly   None                    0\n 3 Session1  None                    0"},
 		},
 		run: runFormatTable,
 	}

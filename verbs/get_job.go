@@ -29,7 +29,8 @@ func newGetJob() *command {
 			value("Newest", "only so many, those that were made last").takes(wholeNumber(1, maxInt32))),
 		positional: [][]string{jobPositions(true)},
 		examples: []example{
-			{command: "pss get-job", says: "what this client session has"},
+			{command: "pss get-job", says: "what this client session has",
+				output: "Id Name  PSJobTypeName  State      HasMoreData  Location  Command\n-- ----  -------------  -----      -----------  --------  -------\n 1 work  RemoteJob      Completed  True         server01  seq 2"},
 			{command: "pss get-job --has-more-data true | pss receive-job --keep", says: "look at everything that was not received"},
 		},
 		prints: PSJob{},

@@ -34,8 +34,10 @@ func newGetPSSession() *command {
 			throttleParam().in(setComputer, setComputerInstance, setURI, setURIInstance)),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{command: "pss get-pssession", says: "what this client session holds"},
-			{command: "pss get-pssession --computer-name server01 --state Disconnected", says: "what can be taken up again there"},
+			{command: "pss get-pssession", says: "what this client session holds",
+				output: "Id Name   ComputerName  State   ConfigurationName     Availability\n-- ----   ------------  -----   -----------------     ------------\n 1 build  server01      Opened  Microsoft.PowerShell     Available"},
+			{command: "pss get-pssession --computer-name server01 --state Disconnected", says: "what can be taken up again there",
+				output: "Id Name   ComputerName  State         ConfigurationName     Availability\n-- ----   ------------  -----         -----------------     ------------\n 1 build  server01      Disconnected  Microsoft.PowerShell          None"},
 			{command: "pss get-pssession --all --output wide", says: "everything that is yours, wherever it is"},
 			{command: "pss get-pssession --computer-name @web --watch", says: "what becomes of it"},
 		},

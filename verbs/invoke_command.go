@@ -45,7 +45,10 @@ func newInvokeCommand() *command {
 		words:      "one command and its arguments, whose boundaries are kept exactly",
 		examples: []example{
 			{command: "pss invoke-command --computer-name server01 --script-block 'uname -a; df -h'", says: "in a temporary session"},
-			{command: "pss invoke-command --computer-name server01 --in-disconnected-session --session-name nightly --file-path build.sh", says: "start, disconnect, go home"},
+			{command: "pss invoke-command --session 1 --script-block 'cd /tmp; n=41'", says: "a session keeps directory and variables"},
+			{command: "pss invoke-command --session 1 --script-block 'echo $PWD $((n + 1))'", output: "/tmp 42"},
+			{command: "pss invoke-command --computer-name server01 --in-disconnected-session --session-name nightly --file-path build.sh", says: "start, disconnect, go home",
+				output: "Id Name     ComputerName  State         ConfigurationName     Availability\n-- ----     ------------  -----         -----------------     ------------\n 2 nightly  server01      Disconnected  Microsoft.PowerShell          None"},
 			{command: "pss icm db1 -- pg_dump --file '/backup/my db.sql' main", says: "one command with exact arguments"},
 			{command: "tar c . | pss icm --session 1 --script-block 'tar x -C /srv/www'", says: "with standard input"},
 		},

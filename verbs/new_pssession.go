@@ -30,8 +30,9 @@ func newNewPSSession() *command {
 			[]param{flag("UseWindowsPowerShell", "").refused("sessions run the engine of their configuration: --configuration-name")}),
 		positional: [][]string{{"Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{command: "pss new-pssession --computer-name server01 --name build", says: "a session named build"},
-			{command: "s=$(pss new-pssession --output id); pss invoke-command --session $s --script-block 'cd /srv; pwd'", says: "in a script"},
+			{command: "pss new-pssession --computer-name server01 --name build", says: "a session named build",
+				output: "Id Name   ComputerName  State   ConfigurationName     Availability\n-- ----   ------------  -----   -----------------     ------------\n 1 build  server01      Opened  Microsoft.PowerShell     Available"},
+			{command: "s=$(pss new-pssession --output id); pss invoke-command --session $s --script-block 'cd /srv; pwd'", says: "in a script", output: "/srv"},
 		},
 		prints: PSSession{},
 		run:    runNewPSSession,

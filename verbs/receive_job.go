@@ -33,7 +33,7 @@ func newReceiveJob() *command {
 			flag("WriteJobInResults", "with --wait: show the job first")),
 		positional: [][]string{jobPositions(false), {"Location"}},
 		examples: []example{
-			{command: "pss get-job | pss receive-job --keep", says: "look at everything"},
+			{command: "pss get-job | pss receive-job --keep", says: "look at everything", output: "1\n2"},
 			{command: "pss receive-job --name nightly --wait --auto-remove-job", says: "all of it, then the job is gone"},
 		},
 		run: runReceiveJob,

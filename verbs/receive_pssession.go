@@ -40,7 +40,7 @@ func newReceivePSSession() *command {
 			retryParam()),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
-			{command: "pss receive-pssession --computer-name server01 --name nightly", says: "next morning, from another computer"},
+			{command: "pss receive-pssession --computer-name server01 --name nightly", says: "next morning, from another computer", output: "1\n2\n3"},
 			{command: "pss receive-pssession --computer-name server01 --name nightly --tail 20 --no-wait", says: "how far is it?"},
 			{command: "pss receive-pssession --id 1 --timeout 10m || test $? -ne 244", says: "in CI: wait, but not for ever"},
 		},

@@ -24,7 +24,8 @@ func newWaitJob() *command {
 			flag("Force", "wait for Disconnected jobs too")),
 		positional: [][]string{jobPositions(false)},
 		examples: []example{
-			{command: "pss get-job | pss wait-job", says: "wait for all"},
+			{command: "pss get-job | pss wait-job", says: "wait for all",
+				output: "Id Name  PSJobTypeName  State      HasMoreData  Location  Command\n-- ----  -------------  -----      -----------  --------  -------\n 1 work  RemoteJob      Completed  True         server01  seq 2"},
 			{command: "pss wait-job --name 'build*' --any --timeout 10m", says: "for the first one, not too long"},
 		},
 		prints: PSJob{},
