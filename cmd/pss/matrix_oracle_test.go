@@ -327,7 +327,7 @@ func (s *story) descriptors() {
 }
 
 // remaining are the files that stay when the daemons have ended.
-var remaining = regexp.MustCompile(`^((config|host)\.toml|(agent|host)/(lock|log|id)|agent/table\.ndjson|host/(cert\.pem|token|audit\.ndjson)|cmdlet\.\d+\.(out|err)|k\d+/(runs|stop|input|count\.\d+))$`)
+var remaining = regexp.MustCompile(`^((config|host)\.toml|(agent|host)/(lock|log|id)|agent/(table\.ndjson|computers\.json)|host/(cert\.pem|token|audit\.ndjson)|cmdlet\.\d+\.(out|err)|k\d+/(runs|stop|input|count\.\d+))$`)
 
 // nothingLeft waits until the daemons have ended by themselves: then there is no
 // process and no file any more that the story did not find.

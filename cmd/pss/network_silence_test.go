@@ -188,7 +188,7 @@ func TestOutageCountsDownInATerminal(t *testing.T) {
 	require.NotContains(t, shown[strings.Index(shown, "\r\x1b[K"):], "\n", "it stays on its line")
 	n.set(fair)
 	eventually(t, "the end is told", func() bool { return strings.Contains(screen.String(), "has been restored") })
-	require.Contains(t, screen.String(), "\r\x1b[KWARNING: The network connection to x has been restored.\r\n")
+	require.Contains(t, screen.String(), "\r\x1b[K\x1b[33;1mWARNING: The network connection to x has been restored.\x1b[0m\r\n")
 	require.NoError(t, os.WriteFile(far.path("stop"), nil, 0o600))
 	var exit interface{ ExitCode() int }
 	require.ErrorAs(t, cmd.Wait(), &exit)
