@@ -119,7 +119,7 @@ func (rt *Runtime) answer(question string) string {
 func (rt *Runtime) should(action, target string) (bool, error) {
 	switch {
 	case rt.whatIf:
-		fmt.Fprintf(rt.Stdout, "What if: Performing the operation %q on target %q.\n", action, target)
+		fmt.Fprintf(rt.Stderr, "What if: Performing the operation %q on target %q.\n", action, target)
 		return false, nil
 	case !rt.confirm || rt.yesToAll:
 		return true, nil
