@@ -158,8 +158,8 @@ func (p *param) heading() string {
 // text is what help says of the parameter.
 func (p *param) text() string {
 	text := p.help
-	if p.kind.says != "" {
-		text += "; " + p.kind.says
+	if p.kind.says != nil {
+		text += "; " + p.kind.says()
 	}
 	if p.def != "" {
 		text += " (default: " + p.def + ")"

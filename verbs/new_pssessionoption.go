@@ -69,7 +69,9 @@ func newSessionOptionParams() []param {
 // idleMilliseconds takes what an idle timeout can be in an option object.
 func idleMilliseconds() valueKind {
 	times := duration("MILLISECONDS", 1e6, 0, maxInt32*1e6, true)
-	return valueKind{shows: times.shows, says: "-1 to " + strconv.Itoa(maxInt32) + ", a value with a unit such as 90s, 48h, 7d, or never", check: func(text string) (string, *api.Error) {
+	return valueKind{shows: times.shows, says: func() string {
+		return "-1 to " + strconv.Itoa(maxInt32) + ", a value with a unit such as 90s, 48h, 7d, or never"
+	}, check: func(text string) (string, *api.Error) {
 		if text == "-1" {
 			return text, nil
 		}

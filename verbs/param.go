@@ -1,6 +1,9 @@
 package verbs
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // param is a parameter of a cmdlet: how it is read, what its values may be, and
 // what help says of it.
@@ -31,14 +34,22 @@ func list(name, help string) param {
 
 // alias adds other names.
 func (p param) alias(names ...string) param {
-	p.Aliases = append(slices.Clone(p.Aliases), names...)
+	p.Aliases = join(p.Aliases, names)
 	return p
 }
 
 // in puts the parameter into parameter sets.
 func (p param) in(sets ...string) param {
-	p.sets = append(slices.Clone(p.sets), sets...)
+	p.sets = join(p.sets, sets)
 	return p
+}
+
+// join appends to a list that others may share.
+func join(list, more []string) []string {
+	if list == nil {
+		return more
+	}
+	return append(slices.Clone(list), more...)
 }
 
 // takes says what its values must be.
@@ -85,6 +96,9 @@ func (p *param) inSet(name string) bool { return p.sets == nil || slices.Contain
 // placeholder is what stands for the value in help.
 func (p *param) placeholder() string {
 	word := p.kind.shows
+	if p.kind.one != nil {
+		word = "{" + strings.Join(p.kind.one, " | ") + "}"
+	}
 	switch {
 	case p.Kind == KindSwitch:
 		return ""

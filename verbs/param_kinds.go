@@ -15,7 +15,9 @@ import (
 // every text.
 type valueKind struct {
 	shows string // stands for the value in help: "INT"
-	says  string // the range, for help and for errors
+	// says is the range, for help and for errors. It is put into words when it is
+	// wanted: every start of a cmdlet declares its parameters.
+	says func() string
 	// check returns the value in its canonical spelling, or a usage error without
 	// the parameter's name.
 	check func(text string) (string, *api.Error)
@@ -36,7 +38,7 @@ func outOfRange(format string, args ...any) *api.Error {
 // oneOfThese takes one of the values in any case, whole or as a unique prefix.
 func oneOfThese(values ...string) valueKind {
 	return valueKind{
-		shows: "{" + strings.Join(values, " | ") + "}", one: values,
+		one: values,
 		check: func(text string) (string, *api.Error) {
 			found, err := oneOf("", text, values)
 			if err != nil || found == "" {
@@ -49,14 +51,14 @@ func oneOfThese(values ...string) valueKind {
 
 // wholeNumber takes an integer from min to max.
 func wholeNumber(min, max int64) valueKind {
-	says := fmt.Sprintf("%d to %d", min, max)
+	says := func() string { return fmt.Sprintf("%d to %d", min, max) }
 	return valueKind{shows: "INT", says: says, check: func(text string) (string, *api.Error) {
 		n, err := parseInt(text)
 		switch {
 		case err != nil:
 			return "", conversion("cannot be %q: it takes a whole number", text)
 		case n < min || n > max:
-			return "", outOfRange("cannot be %s: it takes %s", text, says)
+			return "", outOfRange("cannot be %s: it takes %s", text, says())
 		}
 		return strconv.FormatInt(n, 10), nil
 	}}
@@ -87,9 +89,12 @@ func parseInt(text string) (int64, error) {
 // duration takes a number of unit, or a value with a unit of its own, from min to
 // max; "never" too if never is set. The value stays as it was typed.
 func duration(shows string, unit, min, max time.Duration, never bool) valueKind {
-	says := fmt.Sprintf("%d to %d, or a value with a unit such as 90s, 48h, 7d", min/unit, max/unit)
-	if never {
-		says += ", or never"
+	says := func() string {
+		text := fmt.Sprintf("%d to %d, or a value with a unit such as 90s, 48h, 7d", min/unit, max/unit)
+		if never {
+			text += ", or never"
+		}
+		return text
 	}
 	return valueKind{shows: shows, says: says, check: func(text string) (string, *api.Error) {
 		if never && strings.EqualFold(text, "never") {
@@ -98,9 +103,9 @@ func duration(shows string, unit, min, max time.Duration, never bool) valueKind 
 		d, err := api.ParseDuration(text, unit)
 		switch {
 		case err != nil:
-			return "", conversion("cannot be %q: it takes %s", text, says)
+			return "", conversion("cannot be %q: it takes %s", text, says())
 		case d < min || d > max:
-			return "", outOfRange("cannot be %s: it takes %s", text, says)
+			return "", outOfRange("cannot be %s: it takes %s", text, says())
 		}
 		return text, nil
 	}}

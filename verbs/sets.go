@@ -53,14 +53,18 @@ func (c *command) given(args []string) []*param {
 	if len(args) == 0 {
 		return nil // most command lines are short, and start-up is what they cost
 	}
-	flags := map[string]bool{}
+	flags := make([]string, 0, 8)
 	for _, arg := range args {
 		flag, _, _ := strings.Cut(arg, "=")
-		flags[flag] = true
+		if flag = strings.ReplaceAll(flag, "-", ""); !slices.Contains(flags, flag) {
+			flags = append(flags, flag)
+		}
 	}
 	var given []*param
 	for i := range c.params {
-		if p := &c.params[i]; flags["--"+p.FlagName()] {
+		p := &c.params[i]
+		// A flag without its hyphens is the parameter's name.
+		if slices.ContainsFunc(flags, func(flag string) bool { return len(flag) == len(p.Name) && strings.EqualFold(flag, p.Name) }) {
 			given = append(given, p)
 		}
 	}

@@ -36,7 +36,8 @@ func newWaitJob() *command {
 // jobTimeout takes seconds from -1 to what an [int] holds.
 func jobTimeout() valueKind {
 	k := duration("SECONDS", time.Second, 0, maxInt32*time.Second, false)
-	k.says = "-1, " + k.says
+	says := k.says
+	k.says = func() string { return "-1, " + says() }
 	inner := k.check
 	k.check = func(text string) (string, *api.Error) {
 		if text == "-1" {
