@@ -15,7 +15,7 @@ const CompleteCommand = "__complete"
 
 // completeTime bounds a completion: what is not there by then is left out. A shell
 // waits for it while somebody holds the Tab key.
-const completeTime = 150 * time.Millisecond
+const completeTime = 120 * time.Millisecond
 
 // candidate is one way in which the word at the cursor may go on.
 type candidate struct{ text, says string }

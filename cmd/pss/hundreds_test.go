@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,6 +94,10 @@ func TestTwoHundredComputers(t *testing.T) {
 	fmt.Fprint(&conf, "[computers.gone]\naddress = \"127.0.0.1:1\"\n")
 	names.WriteString("gone\n")
 	writeFiles(t, w.home, map[string]string{"config.toml": conf.String(), "all": names.String()})
+	// On a computer of its own no other host reads its user's profile just then.
+	eventually(t, "the profiles are read", func() bool {
+		return !slices.ContainsFunc(hosts, func(h *farHost) bool { return len(children(h.cmd.Process.Pid)) > 0 })
+	})
 	for _, round := range []string{"cold", "warm"} {
 		began := time.Now()
 		r := w.pss("get-pssession", "--computer-name", "@file:"+w.path("all"), "--output", "name")
