@@ -24,7 +24,7 @@ func newCompletion() *command {
 	return &command{
 		name: "Completion", synopsis: "Prints the script that makes a shell complete pss.",
 		notes: "Tab then completes commands and parameters in the spelling that you have begun, fixed values, topics, and the sessions, computers and configurations that are known. " +
-			"It asks an agent that runs and starts none, and waits no longer than 150 ms: what is not there by then is left out. " +
+			"It asks an agent that runs and starts none, and waits no longer than 120 ms: what is not there by then is left out. " +
 			"The cmdlets that pss install-links makes are completed too.",
 		sets:       []paramSet{{mandatory: []string{"Shell"}}},
 		params:     []param{value("Shell", "the shell that is to read it").takes(oneOfThese(slices.Sorted(maps.Keys(completionScripts))...))},
