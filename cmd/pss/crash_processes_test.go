@@ -125,10 +125,11 @@ func (w *world) close() {
 	for _, pid := range w.processes() {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
+	var dead []string
 	for _, f := range w.facts() {
 		if f.info.Life != api.LifeOpen || !alive(f.info.Pid) {
 			kill(t, w.holders(f)...)
-			_ = os.RemoveAll(f.dir)
+			dead = append(dead, f.dir)
 			continue
 		}
 		cl := &client.Client{Dial: func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, filepath.Join(f.dir, "sock")) }}
@@ -155,6 +156,10 @@ func (w *world) close() {
 	for _, pid := range w.processes() {
 		t.Errorf("left: %d %q", pid, proc(pid, "cmdline"))
 		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	// What serves a dead session may be started again as long as the host lives.
+	for _, dir := range dead {
+		_ = os.RemoveAll(dir)
 	}
 	if left, _ := filepath.Glob(w.path("s", "*")); len(left) > 0 && !t.Failed() {
 		t.Errorf("left: %q", left)
