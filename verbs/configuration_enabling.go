@@ -5,6 +5,7 @@ import (
 
 	"pss/config"
 	"pss/remote/api"
+	"pss/remote/client"
 )
 
 // enablingParams are those that enabling and disabling have in common.
@@ -27,20 +28,8 @@ func enableConfigurations(ctx context.Context, rt *Runtime, in *input, enabled b
 	if err != nil {
 		return err
 	}
-	agent, err := rt.Agent()
-	if err != nil {
+	return eachConfiguration(rt, in, f, names, func(agent *client.Client, name string) error {
+		_, err := agent.SetConfiguration(ctx, name, &api.ConfigurationChange{Set: api.SessionConfiguration{Enabled: &enabled}})
 		return err
-	}
-	for _, name := range names {
-		ok, err := agreedTo(rt, in, name)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		_, err = agent.SetConfiguration(ctx, name, &api.ConfigurationChange{Set: api.SessionConfiguration{Enabled: &enabled}})
-		f.add(err)
-	}
-	return f.result(max(len(names), f.count))
+	})
 }

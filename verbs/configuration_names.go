@@ -3,6 +3,8 @@ package verbs
 import (
 	"context"
 	"slices"
+
+	"pss/remote/client"
 )
 
 // changeableNames returns the names of the configurations that are meant: a pattern is
@@ -34,4 +36,22 @@ func changeableNames(ctx context.Context, rt *Runtime, f *failures, wanted []str
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// eachConfiguration changes the configurations for which that is agreed to.
+func eachConfiguration(rt *Runtime, in *input, f *failures, names []string, change func(*client.Client, string) error) error {
+	agent, err := rt.Agent()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		ok, err := agreedTo(rt, in, name)
+		if err != nil {
+			return err
+		}
+		if ok {
+			f.add(change(agent, name))
+		}
+	}
+	return f.result(max(len(names), f.count))
 }

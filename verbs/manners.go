@@ -59,6 +59,9 @@ func (rt *Runtime) carryOut(ctx context.Context, in *input) error {
 
 // noteIgnored says under --verbose which parameters change nothing.
 func (rt *Runtime) noteIgnored(in *input) {
+	if !rt.verbose {
+		return
+	}
 	for i := range in.cmd.params {
 		if p := &in.cmd.params[i]; p.unused != "" && in.given(p.FlagName()) {
 			rt.say("--%s changes nothing here: %s", p.FlagName(), p.unused)

@@ -1,6 +1,10 @@
 package verbs
 
-import "context"
+import (
+	"context"
+
+	"pss/remote/client"
+)
 
 func init() {
 	register("Unregister-PSSessionConfiguration", nil, newUnregisterPSSessionConfiguration)
@@ -31,16 +35,7 @@ func runUnregisterPSSessionConfiguration(ctx context.Context, rt *Runtime, in *i
 	if err != nil {
 		return err
 	}
-	agent, err := rt.Agent()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if ok, err := agreedTo(rt, in, name); err != nil {
-			return err
-		} else if ok {
-			f.add(agent.UnregisterConfiguration(ctx, name))
-		}
-	}
-	return f.result(max(len(names), f.count))
+	return eachConfiguration(rt, in, f, names, func(agent *client.Client, name string) error {
+		return agent.UnregisterConfiguration(ctx, name)
+	})
 }

@@ -182,20 +182,7 @@ func (st *jobStream) ack(rec *api.Record) error {
 	return nil
 }
 
-func (st *jobStream) beats(ctx context.Context) {
-	t := time.NewTicker(jobBeat)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			if st.send(&api.Record{Kind: api.KindHeartbeat, Time: time.Now()}) != nil {
-				return
-			}
-		}
-	}
-}
+func (st *jobStream) beats(ctx context.Context) { client.Beat(ctx, jobBeat, st.send) }
 
 // deliver sends what is there, child by child, or with Wait everything as it comes until
 // the job's state lasts, and then KindDone.

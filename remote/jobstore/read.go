@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 
 	"pss/remote/api"
@@ -188,17 +187,4 @@ func diskFull(err error) error {
 			Hint("free some space; what the job does not have yet stays in its session")
 	}
 	return err
-}
-
-// syncDir makes names in dir survive a loss of power, where the system can.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

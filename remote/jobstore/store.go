@@ -16,6 +16,7 @@ import (
 	"pss/config"
 	"pss/remote/api"
 	"pss/remote/planted"
+	"pss/remote/platform"
 )
 
 // ErrClosed says that the store was closed.
@@ -234,7 +235,7 @@ func (s *Store) startLocked() error {
 	s.f, s.size, s.dirty = f, int64(len(head)), true
 	s.segs = append(s.segs, g)
 	if err == nil {
-		err = syncDir(s.dir)
+		err = platform.SyncDir(s.dir)
 	}
 	return err
 }

@@ -137,20 +137,7 @@ func (st *stream) run(ctx context.Context) (clean bool) {
 }
 
 // beats sends a heartbeat whenever the pace says so.
-func (st *stream) beats(ctx context.Context) {
-	t := time.NewTicker(st.s.heartbeat())
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			if st.send(&api.Record{Kind: api.KindHeartbeat, Time: time.Now()}) != nil {
-				return
-			}
-		}
-	}
-}
+func (st *stream) beats(ctx context.Context) { client.Beat(ctx, st.s.heartbeat(), st.send) }
 
 // part is a pipeline of a delivery and the record behind which that begins.
 type part struct {

@@ -11,6 +11,7 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/planted"
+	"pss/remote/platform"
 )
 
 // Errors of a spool that takes no more of what was asked.
@@ -358,7 +359,7 @@ func (s *Spool) Sync() error {
 		stateErr = s.syncFile(s.state.path)
 	}
 	if dir {
-		dirErr = syncDir(s.dir)
+		dirErr = platform.SyncDir(s.dir)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
