@@ -28,7 +28,7 @@ type delivery struct {
 	out, err *bufio.Writer
 	end      *api.PipelineEnd
 	last     *api.Pipeline   // the newest finished one when we began, for when none ends here
-	records  []jsonRecord    // under --output json, printed as one array at the end
+	records  []any           // under --output json, what is not in the array yet
 	running  map[uint32]bool // commands that have not ended as far as we know
 	skip     int             // lines to leave out: we asked for the last ones
 	begun    bool            // something was delivered: a later hello is a resumption's
@@ -120,6 +120,12 @@ func (d *delivery) Flush() error {
 	if planted.On("ack-before-write") {
 		return nil
 	}
+	if len(d.records) > 0 {
+		if err := d.group.add(d.records...); err != nil {
+			return err
+		}
+		d.records = nil
+	}
 	if err := d.out.Flush(); err != nil {
 		return writeFailed(err)
 	}
@@ -165,7 +171,7 @@ func (d *delivery) record(rec api.Record) error {
 		j.DataBase64 = append([]byte(nil), rec.Data...)
 	}
 	if d.rt.mode.Mode == format.ModeJSON {
-		d.records = append(d.records, j)
+		d.records = append(d.records, &j)
 		return nil
 	}
 	return writeFailed(encodeLine(d.out, &j))
@@ -201,14 +207,10 @@ func (d *delivery) result(cause error) error {
 			return writeFailed(werr)
 		}
 	} else {
-		all := make([]any, 0, len(d.records)+1)
-		for i := range d.records {
-			all = append(all, &d.records[i])
-		}
-		d.group.add(append(all, &r)...)
+		d.records = append(d.records, &r)
 	}
-	if ferr := d.out.Flush(); ferr != nil {
-		return writeFailed(ferr)
+	if ferr := d.Flush(); ferr != nil {
+		return ferr
 	}
 	return err
 }

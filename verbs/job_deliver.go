@@ -2,10 +2,8 @@ package verbs
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,14 +15,12 @@ import (
 
 // jobOutput is where the output of jobs goes that are received at the same time.
 type jobOutput struct {
-	rt      *Runtime
-	group   *together
-	collect func(any) // takes the objects of --output json, if they are part of another array
+	rt    *Runtime
+	group *together
 
-	mu    sync.Mutex // guards what follows
-	out   *bufio.Writer
-	begun bool      // the array of JSON output
-	from  *delivery // what wrote last
+	mu   sync.Mutex // guards what follows
+	out  *bufio.Writer
+	from *delivery // what wrote last
 }
 
 func newJobOutput(g *together) *jobOutput {
@@ -46,50 +42,22 @@ func jobsTogether(rt *Runtime, jobs []jobTarget) *together {
 	return g
 }
 
-// object prints an object of JSON output. The one array of --output json is printed as it
-// grows: what was written out may be forgotten by its job.
+// object prints an object of JSON output.
 func (o *jobOutput) object(v any) error {
-	switch {
-	case o.rt.mode.Mode != format.ModeJSON:
-		return jobWriteFailed(encodeLine(o.out, v))
-	case o.collect != nil:
-		o.collect(v)
-		return nil
+	if o.rt.mode.Mode == format.ModeJSON {
+		return jobWriteFailed(o.group.add(v))
 	}
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("  ", "  ")
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	before := ",\n  "
-	if !o.begun {
-		before = "[\n  "
-	}
-	o.begun = true
-	_, err := o.out.WriteString(before + strings.TrimSuffix(text.String(), "\n"))
-	return jobWriteFailed(err)
+	return jobWriteFailed(encodeLine(o.out, v))
 }
 
 // end ends the array of JSON output, and lines that have not ended.
 func (o *jobOutput) end() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.rt.mode.Mode != format.ModeJSON {
-		if err := o.out.Flush(); err != nil {
-			return jobWriteFailed(err)
-		}
-		return o.group.end()
-	}
-	last := "\n]\n"
-	if !o.begun {
-		last = "[]\n"
-	}
-	if _, err := o.out.WriteString(last); err != nil {
+	if err := o.out.Flush(); err != nil {
 		return jobWriteFailed(err)
 	}
-	return jobWriteFailed(o.out.Flush())
+	return jobWriteFailed(o.group.end())
 }
 
 // jobWriteFailed is an error of our own standard output: what was not written stays in the
@@ -151,22 +119,17 @@ func (d *jobDelivery) Record(rec api.Record) error {
 		}
 	}
 	d.to.from = child
-	if err := child.Record(rec); err != nil {
-		return jobWriteFailed(err)
-	}
-	for i := range child.records {
-		if err := d.to.object(&child.records[i]); err != nil {
-			return err
-		}
-	}
-	child.records = nil
-	return nil
+	return jobWriteFailed(child.Record(rec))
 }
 
 // Flush returns once everything is written out, and may be forgotten by the agent.
 func (d *jobDelivery) Flush() error {
 	d.to.mu.Lock()
 	defer d.to.mu.Unlock()
+	return d.flushLocked()
+}
+
+func (d *jobDelivery) flushLocked() error {
 	for _, child := range d.children {
 		if err := child.Flush(); err != nil {
 			return jobWriteFailed(err)
@@ -230,6 +193,9 @@ func (d *jobDelivery) run(ctx context.Context, agent *client.Client, req api.Job
 func (d *jobDelivery) results() (code int, err error) {
 	d.to.mu.Lock()
 	defer d.to.mu.Unlock()
+	if err := d.flushLocked(); err != nil {
+		return 0, err
+	}
 	for _, n := range d.target.children() {
 		c := &d.target.job.Children[n-1]
 		r := jsonResult{Type: "Result", PSComputerName: c.ComputerName, RunspaceID: c.Session, Outcome: string(c.Outcome), ExitCode: c.ExitCode}

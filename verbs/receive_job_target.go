@@ -81,8 +81,7 @@ func (out *outTarget) receive(ctx context.Context, s *api.Session) error {
 		if err != nil {
 			return err
 		}
-		out.show(j)
-		return nil
+		return out.show(j)
 	}
 	j, err := out.agent.ConnectJob(ctx, known.ref(), &out.connect)
 	if err != nil {
@@ -90,23 +89,23 @@ func (out *outTarget) receive(ctx context.Context, s *api.Session) error {
 	}
 	known, _ = known.in([]api.Job{*j})
 	if out.target != "Host" {
-		out.show(j)
-		return nil
+		return out.show(j)
 	}
 	return out.toHost(ctx, known)
 }
 
 // show remembers a job that is to be shown, once.
-func (out *outTarget) show(j *api.Job) {
+func (out *outTarget) show(j *api.Job) error {
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	if slices.ContainsFunc(out.jobs, func(k jobTarget) bool { return k.job.InstanceID == j.InstanceID }) {
-		return
+		return nil
 	}
 	out.jobs = append(out.jobs, jobTarget{job: j})
 	if out.group.rt.mode.Mode == format.ModeJSON {
-		out.group.add(newPSJob(j))
+		return out.group.add(newPSJob(j))
 	}
+	return nil
 }
 
 // end shows the jobs, unless the one JSON array has them. err is what became of the
@@ -120,9 +119,7 @@ func (out *outTarget) end(err error) error {
 
 // toHost delivers here what the job has and gets; then the job is gone, as in PowerShell.
 func (out *outTarget) toHost(ctx context.Context, t jobTarget) error {
-	to := newJobOutput(out.group)
-	to.collect = func(v any) { out.group.add(v) }
-	d := newJobDelivery(to, t)
+	d := newJobDelivery(newJobOutput(out.group), t)
 	if err := d.run(ctx, out.agent, api.JobStreamRequest{Wait: true}); err != nil {
 		return err
 	}

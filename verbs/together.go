@@ -24,7 +24,7 @@ type together struct {
 
 	mu      sync.Mutex
 	writers []*labelled
-	all     []any     // under --output json
+	array   bool      // the JSON array has begun
 	midline *labelled // whose last line has not ended
 }
 
@@ -85,14 +85,32 @@ func (g *together) writer(w io.Writer, s *api.Session) io.Writer {
 	return l
 }
 
-// add puts an object into the JSON array.
-func (g *together) add(objects ...any) {
+// add writes objects into the JSON array, which grows with them: what was received
+// counts as delivered only when it is written out.
+func (g *together) add(objects ...any) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.all = append(g.all, objects...)
+	var text bytes.Buffer
+	for _, v := range objects {
+		if g.array {
+			text.WriteString(",\n  ")
+		} else {
+			text.WriteString("[\n  ")
+		}
+		g.array = true
+		enc := json.NewEncoder(&text)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("  ", "  ")
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+		text.Truncate(text.Len() - 1) // the line end comes with what follows
+	}
+	_, err := g.rt.Stdout.Write(text.Bytes())
+	return writeFailed(err)
 }
 
-// end ends a line that has not ended, prints the JSON array and counts.
+// end ends a line that has not ended and the JSON array, and counts.
 func (g *together) end() error {
 	if g.stderr != nil {
 		g.rt.Stderr = g.stderr
@@ -112,13 +130,12 @@ func (g *together) end() error {
 	if g.rt.mode.Mode != format.ModeJSON {
 		return nil
 	}
-	enc := json.NewEncoder(g.rt.Stdout)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if g.all == nil {
-		g.all = []any{}
+	last := "\n]\n"
+	if !g.array {
+		last = "[]\n"
 	}
-	return writeFailed(enc.Encode(g.all))
+	_, err := io.WriteString(g.rt.Stdout, last)
+	return writeFailed(err)
 }
 
 // labelled writes the lines of one target, each with its label, to a stream that
