@@ -72,9 +72,20 @@ func proc(pid int, file string) []byte {
 
 // alive reports whether the process runs; a zombie does not.
 func alive(pid int) bool {
+	state := processState(pid)
+	return state != 0 && state != 'Z'
+}
+
+// stopped reports whether the process was stopped by a signal.
+func stopped(pid int) bool { return processState(pid) == 'T' }
+
+// processState is the letter that proc(5) names, 0 of a process that is gone.
+func processState(pid int) byte {
 	st := proc(pid, "stat")
-	i := bytes.LastIndexByte(st, ')')
-	return i > 0 && len(st) > i+2 && st[i+2] != 'Z'
+	if i := bytes.LastIndexByte(st, ')'); i > 0 && len(st) > i+2 {
+		return st[i+2]
+	}
+	return 0
 }
 
 // kill ends processes the hard way and waits until they are gone.
@@ -88,6 +99,20 @@ func kill(t *testing.T, pids ...int) {
 	for _, pid := range pids {
 		eventually(t, fmt.Sprintf("end of %d", pid), func() bool { return pid <= 1 || !alive(pid) })
 	}
+}
+
+// crash ends all that runs here as a computer does that loses its power: at once.
+// They are stopped first, so that none lives to see another one's end.
+func (w *world) crash() {
+	w.t.Helper()
+	pids := w.processes()
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGSTOP)
+	}
+	for _, pid := range pids {
+		eventually(w.t, fmt.Sprintf("stop of %d", pid), func() bool { return !alive(pid) || stopped(pid) })
+	}
+	kill(w.t, pids...)
 }
 
 // facts reads what the sessions' own files say, by name.

@@ -172,7 +172,7 @@ func TestSharedHome(t *testing.T) {
 
 	// The first computer crashes; the second one has nothing to do with it.
 	agent, host := both[1].agent(), both[1].host()
-	kill(t, both[0].processes()...)
+	both[0].crash()
 	require.Equal(t, api.LifeOpen, both[0].facts()["same"].info.Life, "as the crash left it")
 	require.Len(t, both[1].list("localhost"), 2)
 	require.Equal(t, "of-1", both[1].must("invoke-command", "--name", "same", "--script-block", "echo $v"))

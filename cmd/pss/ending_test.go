@@ -61,7 +61,7 @@ func TestRestartedComputer(t *testing.T) {
 	w.await("over", "Disconnected/None/Finished")
 	eventually(t, "output", func() bool { return count(w.home, 1) > 20 })
 	before := w.list("")
-	kill(t, w.processes()...)
+	w.crash()
 
 	// A stranger has the process ids now.
 	stranger := exec.Command("sleep", "1000")

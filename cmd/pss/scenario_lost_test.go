@@ -31,7 +31,7 @@ func TestScenario19And20LostComputer(t *testing.T) {
 	eventually(t, "output", func() bool { return strings.Contains(follower.out.String(), "o 5 ") })
 
 	lost := time.Now()
-	kill(t, a.processes()...)
+	a.crash()
 	all := host.list("localhost")
 	if time.Since(lost) < lease/2 {
 		require.Equal(t, "Disconnected/Busy/Running", all["busy"].status())
