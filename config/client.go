@@ -1,6 +1,13 @@
 package config
 
-import "time"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"pss/remote/api"
+)
 
 // Client is config.toml.
 type Client struct {
@@ -29,6 +36,7 @@ type Agent struct {
 // Computer is what one name after -ComputerName means.
 type Computer struct {
 	Address     string `toml:"address"`     // host:port
+	SSH         string `toml:"ssh"`         // [user@]host[:port]: it is reached through ssh instead
 	Fingerprint string `toml:"fingerprint"` // "sha256:" and base64 of the SHA-256 of the certificate's public key
 	TokenFile   string `toml:"token_file"`  // of another host on this computer
 }
@@ -46,5 +54,25 @@ const (
 // LoadClient reads config.toml; a missing file gives the defaults.
 func (p Paths) LoadClient() (*Client, error) {
 	c := &Client{}
-	return c, load(p.ClientFile(), c)
+	if err := load(p.ClientFile(), c); err != nil {
+		return c, err
+	}
+	return c, c.check(p.ClientFile())
+}
+
+// check refuses what no key alone is wrong about.
+func (c *Client) check(path string) error {
+	for _, name := range slices.Sorted(maps.Keys(c.Computers)) {
+		k := c.Computers[name]
+		if k.SSH == "" {
+			continue
+		}
+		if k.Address != "" || k.Fingerprint != "" || k.TokenFile != "" {
+			return fileError(path, fmt.Errorf("[computers.%s] has ssh beside address, fingerprint or token_file: a computer is reached in one way", name))
+		}
+		if _, err := api.ParseSSHHost(k.SSH); err != nil {
+			return fileError(path, fmt.Errorf("[computers.%s] ssh: %w", name, err))
+		}
+	}
+	return nil
 }

@@ -4,7 +4,7 @@ import "time"
 
 // Host is host.toml. pss never writes it; flags of pss host override it.
 type Host struct {
-	Listen           string   `toml:"listen"`              // host:port; default 127.0.0.1:0 for a user's own host
+	Listen           string   `toml:"listen"`              // host:port, or none: only by ssh and by its own user on this computer; default 127.0.0.1:0 for a user's own host
 	Linger           Duration `toml:"linger"`              // of an embedded host without sessions; default 60s
 	Lease            Duration `toml:"lease"`               // silence after which a client counts as lost; default 30s
 	MinIdleTimeout   Duration `toml:"min_idle_timeout"`    // default 60s
@@ -19,6 +19,7 @@ type Host struct {
 // The host's defaults.
 const (
 	DefaultListen         = "127.0.0.1:0"
+	ListenNone            = "none"
 	DefaultLease          = 30 * time.Second
 	DefaultMinIdle        = 60 * time.Second
 	DefaultRetainOutput   = 7 * 24 * time.Hour
@@ -31,7 +32,7 @@ const (
 // HostInfo is what a running daemon tells about itself, in info.json and as its
 // one line on standard output. It appears once the daemon takes requests.
 type HostInfo struct {
-	Address     string
+	Address     string // empty and 0: it listens on no port, but for its own user on a socket
 	Port        int
 	Fingerprint string // "sha256:…"
 	Pid         int

@@ -122,6 +122,9 @@ func (p Paths) HostLock() string { return filepath.Join(p.HostDir(), "lock") }
 // HostInfo says where the running daemon listens; see HostInfo.
 func (p Paths) HostInfo() string { return filepath.Join(p.HostDir(), "info.json") }
 
+// HostSocket is where the daemon takes requests of its own user.
+func (p Paths) HostSocket() string { return filepath.Join(p.HostDir(), "sock") }
+
 // HostLog takes the daemon's log.
 func (p Paths) HostLog() string { return filepath.Join(p.HostDir(), "log") }
 

@@ -22,15 +22,22 @@ const (
 	setComputerInstance = "ComputerInstanceId"
 	setURI              = "ConnectionUri"
 	setURIInstance      = "ConnectionUriInstanceId"
+	setHost             = "SSHHost"
+	setHostInstance     = "SSHHostInstanceId"
 )
 
+// queryingSets are those in which computers are asked.
+var queryingSets = []string{setComputer, setComputerInstance, setURI, setURIInstance, setHost, setHostInstance}
+
 // computerParams are those that say which computer is meant and how it is reached.
-// Sets are those in which it is named, uris those in which its URI is given.
-func computerParams(help, def string, sets, uris []string) []param {
+// Sets are those in which it is named, uris those in which its URI is given, hosts those
+// in which it is reached through ssh.
+func computerParams(help, def string, sets, uris, hosts []string) []param {
 	both := slices.Concat(sets, uris)
-	return []param{
+	return append([]param{
 		list("ComputerName", help+"; @GROUP of config.toml, @file:PATH for a list").alias("Cn").in(sets...).takes(computerName()).byDefault(def),
-		value("Port", "of the host, where it is not the computer's own in config.toml").in(sets...).takes(wholeNumber(1, 65535)).byDefault("5986"),
+		value("Port", "of the host, where it is not the computer's own in config.toml; with --host-name that of its ssh server").
+			in(sets...).in(hosts...).takes(wholeNumber(1, 65535)).byDefault("5986; ssh's own"),
 		list("ConnectionUri", "computers by https://HOST[:PORT]; without a port it is 443").alias("URI", "CU").in(uris...).takes(connectionURI()),
 		flag("UseSSL", "").in(sets...).ignored("the connection always uses TLS 1.3"),
 		value("ApplicationName", "").in(sets...).ignored("a host of pss has one application"),
@@ -38,22 +45,7 @@ func computerParams(help, def string, sets, uris []string) []param {
 		value("Credential", "").in(both...).refused("sessions are opened with the local token of the host; other ways to prove who you are come with remote computers"),
 		value("Authentication", "").in(both...).refused("the host decides how you prove who you are; config.toml has token_file"),
 		value("CertificateThumbprint", "").in(both...).refused("client certificates come with remote computers; config.toml has fingerprint for the host's own key"),
-	}
-}
-
-// sshParams are those of PowerShell's sessions over ssh, which pss does not have yet.
-func sshParams(sets ...string) []param {
-	const why = "the ssh transport is not there yet; a computer is reached by its host's address in config.toml"
-	return []param{
-		list("HostName", "").in(sets...).refused(why),
-		value("UserName", "").in(sets...).refused(why),
-		value("KeyFilePath", "").alias("IdentityFilePath").in(sets...).refused(why),
-		list("SSHConnection", "").in(sets...).refused(why),
-		flag("SSHTransport", "").in(sets...).refused(why),
-		value("Subsystem", "").in(sets...).refused(why),
-		value("ConnectingTimeout", "").in(sets...).refused(why),
-		value("Options", "").in(sets...).refused(why),
-	}
+	}, sshParams(slices.Concat(sets, hosts), hosts...)...)
 }
 
 // machineParams are those of PowerShell's sessions in virtual machines, containers and
@@ -108,10 +100,11 @@ func readComputers(rt *Runtime, in *input) ([]string, error) {
 			names[i] = "https://" + net.JoinHostPort(strings.Trim(name, "[]"), port)
 		}
 	}
-	return append(names, in.StringSlice("connection-uri")...), nil
+	hosts, err := readSSHHosts(in)
+	return slices.Concat(names, in.StringSlice("connection-uri"), hosts), err
 }
 
-// once leaves each computer once, in any case of its letters.
+// once leaves each computer once.
 func once(names []string) []string {
 	var out []string
 	for _, name := range names {
@@ -123,7 +116,7 @@ func once(names []string) []string {
 }
 
 func contains(names []string, name string) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+	return slices.ContainsFunc(names, func(n string) bool { return api.SameComputer(n, name) })
 }
 
 // group returns the computers of @GROUP or @file:PATH.

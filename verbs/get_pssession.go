@@ -30,8 +30,8 @@ func newGetPSSession() *command {
 			value("Interval", "with --watch: the time between two looks").takes(duration("SECONDS", time.Second, time.Second/10, time.Hour, false)).byDefault("1"),
 			value("State", "only sessions in this state").takes(oneOfThese(sessionStates...)).byDefault("All"),
 			sessionOptionParam("the object that pss new-pssessionoption prints, or part of it; OperationTimeout takes effect").
-				in(setComputer, setComputerInstance, setURI, setURIInstance).byDefault("none"),
-			throttleParam().in(setComputer, setComputerInstance, setURI, setURIInstance)),
+				in(queryingSets...).byDefault("none"),
+			throttleParam().in(queryingSets...)),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
 			{command: "pss get-pssession", says: "what this client session holds",

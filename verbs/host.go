@@ -11,15 +11,19 @@ func newHost() *command {
 			"Nothing depends on it but reachability: it can be stopped and started while sessions run. host.toml holds the same settings; flags override it. " +
 			"A cmdlet aimed at localhost starts a host by itself.",
 		params: []param{
-			value("Listen", "where requests are taken; port 0 picks a free one").takes(notEmpty("HOST:PORT")).byDefault("127.0.0.1:0"),
+			value("Listen", "where requests are taken; port 0 picks a free one, none: only ssh and its own user reach it").takes(notEmpty("HOST:PORT")).byDefault("127.0.0.1:0"),
 			value("Lease", "silence after which a client counts as lost").byDefault("30s"),
 			flag("Embedded", "end by itself when it has nothing left to do"),
 			value("Linger", "how long an embedded host waits for the next session").byDefault("60s"),
+			flag("Stdio", "be the far end of an ssh: join standard input and output to this user's host, which is started if it does not run"),
+			value("Hello", "with --stdio: the number that the other end waits for").byDefault("none"),
+			value("Heartbeat", "with --stdio: the pace of signs of life; without any for six times as long it ends").byDefault("10s"),
 		},
 		examples: []example{{command: "pss host --listen 0.0.0.0:5986", says: "serve this computer"}},
 		run: func(ctx context.Context, rt *Runtime, in *input) error {
 			return rt.HostRole(ctx, HostSettings{
 				Listen: in.String("listen"), Embedded: in.Bool("embedded"), Linger: in.String("linger"), Lease: in.String("lease"),
+				Stdio: in.Bool("stdio"), Hello: in.String("hello"), Heartbeat: in.String("heartbeat"),
 			})
 		},
 	}

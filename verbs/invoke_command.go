@@ -16,8 +16,8 @@ import (
 func init() { register("Invoke-Command", []string{"icm", "run"}, newInvokeCommand) }
 
 func newInvokeCommand() *command {
-	on := []string{setComputer, setURI}
-	params := slices.Concat(selectorParams(false), computerParams("run in a temporary session on each", "", on[:1], on[1:]), []param{
+	on := []string{setComputer, setURI, setHost}
+	params := slices.Concat(selectorParams(false), computerParams("run in a temporary session on each", "", on[:1], on[1:2], on[2:]), []param{
 		value("ScriptBlock", "the script, quoted").alias("Command").block(),
 		value("FilePath", "a local file with the script").alias("PSPath").takes(notEmpty("FILE")),
 		list("ArgumentList", "become $1 $2 … of the script").alias("Args"),
@@ -31,7 +31,7 @@ func newInvokeCommand() *command {
 		hideParam(),
 		flag("RemoteDebug", "").refused("there is no debugger for shells"),
 		flag("NoNewScope", "").refused("a script always runs in a session; its shell keeps directory and variables"),
-	}, asJobParams(), creationParams(on), sshParams(), machineParams(), []param{retryParam()})
+	}, asJobParams(), creationParams(on), machineParams(), []param{retryParam()})
 	return &command{
 		name: "Invoke-Command", aliases: []string{"icm", "run"},
 		synopsis: "Runs a script in a session, or in a temporary one on a computer, and delivers its output as it comes.",
@@ -39,7 +39,7 @@ func newInvokeCommand() *command {
 			"Standard input is given to the command, and end-of-file reaches it only if it was sent. Ctrl-C stops the command, twice leaves it behind. " +
 			"With --in-disconnected-session it prints the session instead of any output, and everything on standard input is stored on the host first. " +
 			"Quote the script: an unquoted { block } loses ; | & $ and * to the local shell.",
-		sets:   append(sessionSets(false, false), paramSet{setComputer, []string{"ComputerName"}}, paramSet{setURI, []string{"ConnectionUri"}}),
+		sets:   append(sessionSets(false, false), paramSet{setComputer, []string{"ComputerName"}}, paramSet{setURI, []string{"ConnectionUri"}}, paramSet{setHost, []string{"HostName"}}),
 		params: params, forms: []string{"ScriptBlock", "FilePath", wordsForm},
 		positional: [][]string{{"Session", "ConnectionUri", "ComputerName"}, {"ScriptBlock"}},
 		words:      "one command and its arguments, whose boundaries are kept exactly",

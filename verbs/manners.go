@@ -27,6 +27,7 @@ type manners struct {
 	stop       context.CancelCauseFunc // ends the cmdlet at its first error; nil: it goes on
 	stopping   bool                    // it was called
 
+	copyBinary        bool // --copy-binary
 	whatIf, confirm   bool
 	yesToAll, noToAll bool
 }
@@ -45,6 +46,7 @@ func (rt *Runtime) carryOut(ctx context.Context, in *input) error {
 		quiet: in.Bool("quiet"), verbose: in.Bool("verbose"), noInput: in.Bool("no-input") || rt.Getenv("PSS_NO_INPUT") != "",
 		noErrors: silent(in.String("error-action")), noWarnings: silent(in.String("warning-action")), noProgress: silent(in.String("progress-action")),
 	}
+	rt.copyBinary = in.Bool("copy-binary")
 	if in.cmd.should {
 		rt.whatIf, rt.confirm = in.Bool("what-if"), in.Bool("confirm")
 	}
@@ -54,6 +56,7 @@ func (rt *Runtime) carryOut(ctx context.Context, in *input) error {
 		ctx, rt.stop = stopping, stop
 	}
 	rt.noteIgnored(in)
+	defer rt.asks.end()
 	return in.cmd.run(ctx, rt, in)
 }
 

@@ -19,14 +19,14 @@ func newNewPSSession() *command {
 		synopsis: "Makes a session on a computer and connects it.",
 		notes: "The session keeps its shell, with working directory, variables and functions, until it is removed or its idle timeout runs out while it is disconnected. " +
 			"Without --name it is called Session1, Session2 and so on. One name with several computers names all of them.",
-		sets: []paramSet{{setComputer, nil}, {setURI, []string{"ConnectionUri"}}, {setSession, []string{"Session"}}},
+		sets: []paramSet{{setComputer, nil}, {setURI, []string{"ConnectionUri"}}, {setHost, []string{"HostName"}}, {setSession, []string{"Session"}}},
 		params: slices.Concat(
-			computerParams("where the sessions are to live", "localhost", []string{setComputer}, []string{setURI}),
+			computerParams("where the sessions are to live", "localhost", []string{setComputer}, []string{setURI}, []string{setHost}),
 			[]param{
 				list("Session", "sessions whose computer and configuration the new ones get").in(setSession).takes(sessionText()),
 				list("Name", "names, one per computer").byDefault("Session<N>").takes(notEmpty("NAME")),
 				ifAbsentParam("where a session of that name is there, make none and print it"), throttleParam(),
-			}, creationParams([]string{setComputer, setURI}, setSession), sshParams(), machineParams(),
+			}, creationParams([]string{setComputer, setURI, setHost}, setSession), machineParams(),
 			[]param{flag("UseWindowsPowerShell", "").refused("sessions run the engine of their configuration: --configuration-name")}),
 		positional: [][]string{{"Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{

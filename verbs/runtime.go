@@ -30,6 +30,7 @@ type Runtime struct {
 	called string // the name by which the cmdlet was called
 	mode   format.Options
 	agent  *client.Client
+	asks   asking
 	found  *config.Paths
 }
 
@@ -39,6 +40,10 @@ type HostSettings struct {
 	Embedded bool
 	Linger   string
 	Lease    string
+
+	Stdio     bool // the far end of an ssh
+	Hello     string
+	Heartbeat string
 }
 
 // setOutput reads --output, --property, PSS_OUTPUT and config.toml, in this order.
@@ -153,6 +158,7 @@ func (rt *Runtime) Agent() (*client.Client, error) {
 	if name := rt.Getenv("PSS_CLIENT_SESSION"); name != "" {
 		rt.agent.Header.Set(api.HeaderClientSession, name)
 	}
+	rt.introduce()
 	if rt.verbose {
 		rt.traceRequests()
 	}

@@ -43,7 +43,8 @@ func sessionSets(query, local bool) []paramSet {
 	if query {
 		sets = append(sets,
 			paramSet{setComputer, []string{"ComputerName"}}, paramSet{setComputerInstance, []string{"ComputerName", "InstanceId"}},
-			paramSet{setURI, []string{"ConnectionUri"}}, paramSet{setURIInstance, []string{"ConnectionUri", "InstanceId"}})
+			paramSet{setURI, []string{"ConnectionUri"}}, paramSet{setURIInstance, []string{"ConnectionUri", "InstanceId"}},
+			paramSet{setHost, []string{"HostName"}}, paramSet{setHostInstance, []string{"HostName", "InstanceId"}})
 	}
 	return sets
 }
@@ -62,11 +63,11 @@ func selectorParams(query bool) []param {
 	if !query {
 		return params
 	}
-	params[2] = params[2].in(setComputer, setURI)
-	params[3] = params[3].in(setComputerInstance, setURIInstance)
-	byName, byURI := []string{setComputer, setComputerInstance}, []string{setURI, setURIInstance}
-	params = append(params, computerParams("computers to ask", "", byName, byURI)...)
-	return append(params, value("ConfigurationName", "only sessions of this configuration").in(slices.Concat(byName, byURI)...).byDefault("all"))
+	params[2] = params[2].in(setComputer, setURI, setHost)
+	params[3] = params[3].in(setComputerInstance, setURIInstance, setHostInstance)
+	byName, byURI, bySSH := []string{setComputer, setComputerInstance}, []string{setURI, setURIInstance}, []string{setHost, setHostInstance}
+	params = append(params, computerParams("computers to ask", "", byName, byURI, bySSH)...)
+	return append(params, value("ConfigurationName", "only sessions of this configuration").in(slices.Concat(byName, byURI, bySSH)...).byDefault("all"))
 }
 
 // withComputerPatterns lets the computers be named by wildcards.
@@ -343,6 +344,9 @@ func (s *selector) where() string {
 
 // whereIs names the session on a command line, for every client.
 func whereIs(s *api.Session) string {
+	if t, ok := api.ParseSSHRef(s.ConnectionURI); ok {
+		return sshArguments(t) + " --instance-id " + s.Runspace.InstanceID
+	}
 	if s.ConnectionURI != "" {
 		return "--connection-uri " + s.ConnectionURI + " --instance-id " + s.Runspace.InstanceID
 	}

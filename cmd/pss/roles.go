@@ -1,20 +1,26 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"pss/config"
 	"pss/remote/agent"
 	"pss/remote/api"
+	"pss/remote/client"
 	"pss/remote/host"
 	"pss/remote/platform"
 	"pss/remote/sessionhost"
+	"pss/remote/sshlink"
 	"pss/verbs"
 )
 
@@ -69,6 +75,9 @@ func runHost(ctx context.Context, in verbs.HostSettings) error {
 	if err != nil {
 		return err
 	}
+	if in.Stdio {
+		return runRelay(ctx, paths, in)
+	}
 	conf, err := paths.LoadHost()
 	if err != nil {
 		return err
@@ -94,6 +103,44 @@ func runHost(ctx context.Context, in verbs.HostSettings) error {
 		o.Ready = &closeAfterLine{readyPipe()}
 	}
 	return host.Run(ctx, o)
+}
+
+// runRelay is the far end of an ssh: it joins our standard input and output to the
+// user's own host, which is started if it does not run, without a port.
+func runRelay(ctx context.Context, paths config.Paths, in verbs.HostSettings) error {
+	platform.SetProcessName("pss-relay")
+	heartbeat, err := api.ParseDuration(cmp.Or(in.Heartbeat, config.DefaultHeartbeat.String()), time.Second)
+	if err != nil || heartbeat <= 0 {
+		return api.Errorf(api.CodeUsage, "a heartbeat cannot be %q", in.Heartbeat).WithID("CannotConvertArgument")
+	}
+	start := func(ctx context.Context) error {
+		if err := paths.Prepare(); err != nil {
+			return err
+		}
+		_, err := client.StartRole(ctx, paths.HostLog(), "host", "--embedded", "--listen", config.ListenNone)
+		return err
+	}
+	r := &sshlink.Relay{
+		In: os.Stdin, Out: os.Stdout, Hello: in.Hello, Heartbeat: heartbeat,
+		Dial: client.DialOwner(paths.HostSocket(), client.FromSSH(os.Getenv("SSH_CONNECTION")), start),
+	}
+	return r.Run(ctx)
+}
+
+// askpass asks what an ssh wants to know, by way of the agent that started the ssh, and
+// prints the answer. It returns false where nobody answers.
+func askpass(ctx context.Context, where, prompt string) bool {
+	token, socket, ok := strings.Cut(where, ":")
+	if !ok {
+		return false
+	}
+	cl := &client.Client{Timeout: time.Hour, Dial: func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, socket) }}
+	answer, err := cl.Askpass(ctx, &api.AskpassRequest{Token: token, Prompt: prompt, Hint: os.Getenv("SSH_ASKPASS_PROMPT")})
+	if err != nil || answer.Cancelled {
+		return false
+	}
+	fmt.Println(answer.Text)
+	return true
 }
 
 // closeAfterLine closes the ready pipe behind the one line that is awaited.

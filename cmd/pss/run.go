@@ -4,13 +4,22 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
+	"pss/remote/api"
+	"pss/remote/sshlink"
 	"pss/verbs"
 )
 
 // run is a role or a cmdlet, and returns the exit code.
 func run(ctx context.Context, args []string) int {
 	rt := &verbs.Runtime{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, HostRole: runHost}
+	if where := os.Getenv(api.AskpassVariable); where != "" && args[0] == os.Getenv("SSH_ASKPASS") {
+		if !askpass(ctx, where, strings.Join(args[1:], " ")) {
+			return 1
+		}
+		return 0
+	}
 	if len(args) > 1 {
 		switch args[1] {
 		case "agent":
@@ -21,6 +30,12 @@ func run(ctx context.Context, args []string) int {
 			return writeManual(args[2:])
 		case "session-host":
 			return role(ctx, runSessionHost)
+		case "checksum":
+			if err := sshlink.WriteChecksum(os.Stdout); err != nil {
+				fmt.Fprintln(os.Stderr, "pss:", err)
+				return 1
+			}
+			return 0
 		}
 	}
 	return verbs.Run(ctx, rt, args)

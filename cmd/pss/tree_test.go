@@ -32,7 +32,8 @@ var allowed = map[string][]string{
 	"remote/planted":           {},
 	"remote/platform":          {"remote/api", "remote/planted"},
 	"remote/client":            {"remote/api", "remote/platform", "remote/planted"},
-	"remote/agent":             {"config", "remote/jobstore", "remote/client", "remote/api", "remote/platform", "remote/planted"},
+	"remote/agent":             {"config", "remote/jobstore", "remote/sshlink", "remote/client", "remote/api", "remote/platform", "remote/planted"},
+	"remote/sshlink":           {"remote/api", "remote/platform", "remote/planted"},
 	"remote/jobstore":          {"config", "remote/api", "remote/platform", "remote/planted"}, // config for files that appear by rename
 	"remote/host":              {"config", "remote/client", "remote/api", "remote/platform", "remote/planted"},
 	"remote/sessionhost":       {"remote/engine", "remote/spool", "remote/client", "remote/api", "remote/platform", "remote/planted"},

@@ -30,6 +30,7 @@ type Agent struct {
 	ctx   context.Context // ends with the agent; what outlives a request hangs on it
 
 	turns  turns
+	askers *askers
 	active *client.Activity
 
 	mu        sync.Mutex // guards what follows; never held over a network call
@@ -102,7 +103,7 @@ func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 		conf = &config.Client{}
 	}
 	a := &Agent{
-		paths: paths, conf: conf, log: log, uid: os.Geteuid(), active: client.NewActivity(),
+		paths: paths, conf: conf, log: log, uid: os.Geteuid(), active: client.NewActivity(), askers: newAskers(),
 		clients: map[string]*clientSession{}, computers: map[string]*computer{},
 		jobs: map[string]*job{}, jobChange: uint64(time.Now().UnixNano()), jobWake: make(chan struct{}),
 	}

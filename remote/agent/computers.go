@@ -17,6 +17,7 @@ import (
 	"pss/remote/client"
 	"pss/remote/planted"
 	"pss/remote/platform"
+	"pss/remote/sshlink"
 )
 
 // defaultPort is PowerShell's for remoting over HTTPS.
@@ -25,20 +26,26 @@ const defaultPort = "5986"
 // computer is a host that sessions live on. Its fields are guarded by the
 // agent's mutex.
 type computer struct {
-	a       *Agent
-	name    string // folded; or https://HOST:PORT
-	local   bool
-	conf    config.Computer
-	dial    client.Dialer
-	pool    map[string]*client.Client // one per client session: it names its asker
-	beating bool
-	known   string    // the token
-	changed time.Time // its file
+	a          *Agent
+	name       string // folded; or https://HOST:PORT, or api.SSHTarget.Ref
+	local      bool
+	conf       config.Computer
+	dial       client.Dialer
+	link       *sshlink.Link             // of one that is reached through ssh
+	env        []string                  // in which its ssh ran last
+	connecting time.Duration             // how long ssh may take, where a command line said so
+	pool       map[string]*client.Client // one per client session: it names its asker
+	beating    bool
+	known      string    // the token
+	changed    time.Time // its file
 }
 
 // computerLocked returns the computer of that name.
 func (a *Agent) computerLocked(name string) *computer {
 	a.reloadLocked()
+	if target, ok := api.ParseSSHRef(name); ok {
+		return a.sshComputerLocked(target.Identity().Ref(), target)
+	}
 	key := strings.ToLower(name)
 	if key == "" || key == "." {
 		key = "localhost"
@@ -56,9 +63,12 @@ func (a *Agent) computerLocked(name string) *computer {
 	if address, ok := strings.CutPrefix(key, "https://"); ok {
 		c.conf.Address = address
 	}
+	if target, err := api.ParseSSHHost(c.conf.SSH); err == nil {
+		return a.sshComputerLocked(key, target)
+	}
 	c.local = key == "localhost" && !found
 	if c.dial = client.DialTLS(c.endpoint); c.local {
-		c.dial = again(c.dial)
+		c.dial = again(c.ownDialer(c.dial))
 	}
 	a.computers[key] = c
 	return c
@@ -84,6 +94,7 @@ func (a *Agent) reloadLocked() {
 	for _, k := range a.computers {
 		if !k.beating {
 			delete(a.computers, k.name)
+			k.leave()
 		}
 	}
 }
@@ -100,6 +111,9 @@ func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
 			Dial: k.connect, Token: k.token, Host: "pss-host",
 			Header:  http.Header{api.HeaderClient: {a.clientID(c)}},
 			Timeout: open, KeptTimeout: open / 3, Retry: open, Lost: k.lost,
+		}
+		if k.link != nil {
+			cl.Prepare = k.reach
 		}
 		k.pool[c.key] = cl
 	}
@@ -124,6 +138,9 @@ func (k *computer) connect(ctx context.Context) (net.Conn, error) {
 		WithID("CannotConnect").On(k.shown())
 	if k.local {
 		return nil, e.Hint("look into %s for the reason", k.a.paths.HostLog())
+	}
+	if k.link != nil {
+		return nil, e.Hint("try again; pss test-pssession %s tells how far it comes", k.asked())
 	}
 	return nil, e.Hint("check the name, and that 'pss host' runs there; config.toml says where a computer listens: [computers.%s] address = \"HOST:PORT\"", k.shown())
 }
@@ -153,6 +170,9 @@ func (k *computer) shown() string { return api.ComputerOf(k.name) }
 
 // asked is what asks the computer, as part of a command line.
 func (k *computer) asked() string {
+	if t, ok := api.ParseSSHRef(k.name); ok {
+		return "--host-name " + t.Destination()
+	}
 	if k.shown() != k.name {
 		return "--connection-uri " + k.name
 	}
@@ -177,6 +197,18 @@ func (k *computer) endpoint(ctx context.Context) (client.Endpoint, error) {
 		return client.Endpoint{}, err
 	}
 	return client.Endpoint{Address: net.JoinHostPort(loopback(info.Address), strconv.Itoa(info.Port)), Fingerprint: info.Fingerprint}, nil
+}
+
+// ownDialer dials the user's own host: by TLS, or by its socket where it listens on no
+// port.
+func (k *computer) ownDialer(tls client.Dialer) client.Dialer {
+	socket := client.DialOwner(k.a.paths.HostSocket(), client.FromHere, func(context.Context) error { return io.EOF })
+	return func(ctx context.Context) (net.Conn, error) {
+		if info, err := k.a.ownHost(ctx); err != nil || info.Port != 0 {
+			return tls(ctx)
+		}
+		return socket(ctx)
+	}
 }
 
 // ownHost tells where the user's own host listens, and starts it if it does not run.
@@ -301,6 +333,9 @@ func (k *computer) beat() {
 	longest := k.a.conf.Agent.Heartbeat.Or(config.DefaultHeartbeat)
 	pace := longest
 	cl := &client.Client{Dial: k.connect, Token: k.token, Host: "pss-host"}
+	if k.link != nil {
+		cl.Prepare = k.reach
+	}
 	defer cl.CloseIdle()
 	for {
 		began := time.Now()

@@ -29,7 +29,7 @@ func (a *Agent) handleCreate(w http.ResponseWriter, r *http.Request, c *clientSe
 	// A cmdlet that is gone ends the wait, not the making: the session is known here.
 	made := make(chan answerTo, 1)
 	go func() {
-		s, err := a.create(client.ForRequest(a.ctx, r.Context()), c, e, &req)
+		s, err := a.create(sameCaller(client.ForRequest(a.ctx, r.Context()), r.Context()), c, e, &req)
 		made <- answerTo{s, err}
 	}()
 	select {

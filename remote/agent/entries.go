@@ -31,7 +31,7 @@ func computerName(typed string) string {
 	if typed == "" || typed == "." {
 		return "localhost"
 	}
-	return typed
+	return api.PlaceOf(typed)
 }
 
 // learn takes over what the host says, and reports whether anything changed

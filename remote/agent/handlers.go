@@ -30,10 +30,11 @@ func (a *Agent) handler() http.Handler {
 			}
 			a.begin(c)
 			defer a.done(c)
-			return f(w, r, c)
+			return f(w, a.withCaller(r), c)
 		}))
 	}
 	handle(http.MethodGet, api.RouteVersion, a.handleVersion)
+	a.questionRoutes(handle)
 	handle(http.MethodGet, api.RouteKnown, a.handleKnown)
 	handle(http.MethodGet, api.RouteSessions, a.handleList)
 	handle(http.MethodPut, api.RouteSession, a.handleCreate)

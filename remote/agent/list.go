@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +39,11 @@ func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSess
 	list := &api.SessionList{Version: api.Version, Sessions: []api.Session{}}
 	asked := time.Now()
 	var answered []string
-	for i, res := range a.ask(r.Context(), c, computers, limit) {
+	answers := a.ask(r.Context(), c, computers, limit)
+	if !local {
+		a.chooseWays(c, computers, answers)
+	}
+	for i, res := range answers {
 		if res.err != nil {
 			e := api.AsError(res.err)
 			if e.Code != api.CodeInternal {
@@ -59,6 +64,44 @@ func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSess
 		list.Elsewhere = a.elsewhere(c)
 	}
 	return list, nil
+}
+
+// chooseWays leaves each session in one answer, where a computer was asked in several
+// ways: in that by which this client session knows it, else in the first. A session that
+// is known by a way that was not asked is reached by this one from now on.
+func (a *Agent) chooseWays(c *clientSession, computers []string, answers []answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	way := map[string]int{}
+	for i, res := range answers {
+		if res.err != nil {
+			continue
+		}
+		for j := range res.list.Sessions {
+			id := res.list.Sessions[j].Runspace.InstanceID
+			e := c.entries[id]
+			if _, ok := way[id]; !ok || e != nil && api.SameComputer(e.computer, computers[i]) {
+				way[id] = i
+			}
+		}
+	}
+	for i, res := range answers {
+		if res.err != nil {
+			continue
+		}
+		res.list.Sessions = slices.DeleteFunc(res.list.Sessions, func(s api.Session) bool { return way[s.Runspace.InstanceID] != i })
+		for j := range res.list.Sessions {
+			e := c.entries[res.list.Sessions[j].Runspace.InstanceID]
+			if e == nil || e.making || api.SameComputer(e.computer, computerName(computers[i])) {
+				continue
+			}
+			e.computer = computerName(computers[i])
+			a.record(change{Client: c.key, Entry: e.saved()})
+			if e.attached {
+				a.computerLocked(e.computer).beatLocked()
+			}
+		}
+	}
 }
 
 // elsewhere counts the sessions that our other client sessions hold.
@@ -139,7 +182,7 @@ func (a *Agent) merge(c *clientSession, name string, sessions []api.Session, loc
 		out = append(out, s)
 	}
 	for id, e := range c.entries {
-		if !there[id] && strings.EqualFold(e.computer, name) && !e.making && e.asked.Before(asked) {
+		if !there[id] && api.SameComputer(e.computer, name) && !e.making && e.asked.Before(asked) {
 			delete(c.entries, id)
 			changes = append(changes, change{Client: c.key, Entry: e.saved(), Gone: true})
 		}
@@ -156,7 +199,7 @@ func (a *Agent) unreachable(c *clientSession, name string) []api.Session {
 	defer a.mu.Unlock()
 	var out []api.Session
 	for _, e := range c.sortedLocked() {
-		if !e.mine || !strings.EqualFold(e.computer, name) {
+		if !e.mine || !api.SameComputer(e.computer, name) {
 			continue
 		}
 		out = append(out, *e.remembered())

@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
-	"strings"
 	"time"
 
 	"pss/config"
+	"pss/remote/api"
 )
 
 const (
@@ -63,11 +63,9 @@ func (u *used) note(now time.Time, names ...string) error {
 
 // set reports whether the file has to be written.
 func (u *used) set(name string, now time.Time) bool {
-	if name == "" {
-		name = "localhost"
-	}
+	name = computerName(name)
 	for known, last := range u.last {
-		if strings.EqualFold(known, name) {
+		if api.SameComputer(known, name) {
 			if now.Sub(last) < usedPace {
 				return false
 			}

@@ -7,7 +7,10 @@ import "net/url"
 const (
 	RouteVersion   = "/v1/version"
 	RouteHeartbeat = "/v1/heartbeat"
-	RouteKnown     = "/v1/known" // of the agent
+	RouteQuestions = "/v1/questions/{caller}"            // of the agent: what ssh asks on behalf of a cmdlet
+	RouteAnswer    = "/v1/questions/{caller}/{question}" // and what is answered
+	RouteAskpass   = "/v1/askpass"                       // of the agent, for the program that ssh starts to ask
+	RouteKnown     = "/v1/known"                         // of the agent
 	RouteSessions  = "/v1/sessions"
 	RouteSession   = "/v1/sessions/{session}"
 	RouteAttach    = "/v1/sessions/{session}/attach"
@@ -36,6 +39,7 @@ const (
 	HeaderClient        = "Pss-Client"         // ClientID.ID, agent to host
 	HeaderPrincipal     = "Pss-Principal"      // set by the host for the session host only
 	HeaderClientSession = "Pss-Client-Session" // PSS_CLIENT_SESSION, cmdlet to agent
+	HeaderCaller        = "Pss-Caller"         // JSON of a Caller, cmdlet to agent
 	HeaderRequestID     = "Pss-Request-Id"
 	HeaderComputer      = "Pss-Computer" // of an attachment, agent to cmdlet: its session's computer, as typed
 	HeaderSession       = "Pss-Session"  // and InstanceId
@@ -54,6 +58,9 @@ const (
 	QueryAfter    = "after"
 	QueryWait     = "wait"
 )
+
+// QuestionsPath returns where a cmdlet is asked.
+func QuestionsPath(caller string) string { return "/v1/questions/" + url.PathEscape(caller) }
 
 // SessionPath returns the path of one session, below it suffix ("/attach").
 func SessionPath(session, suffix string) string {

@@ -113,7 +113,7 @@ type Session struct {
 	ID           int    `json:",omitempty"` // of the asker's client session
 	ComputerName string `json:",omitempty"` // as typed
 	// ConnectionURI is how the computer was named, where that was by an address:
-	// https://HOST:PORT.
+	// https://HOST:PORT, or SSHTarget.Ref.
 	ConnectionURI string `json:"ConnectionUri,omitempty"`
 	State         RunspaceState
 	Availability  Availability
@@ -137,8 +137,12 @@ func (s *Session) At(ref string) {
 // Computer is the reverse of At.
 func (s *Session) Computer() string { return cmp.Or(s.ConnectionURI, s.ComputerName) }
 
-// ComputerOf returns the computer's name in ref, which is a name or https://HOST:PORT.
+// ComputerOf returns the computer's name in ref, which is a name, https://HOST:PORT or
+// what SSHTarget.Ref returns.
 func ComputerOf(ref string) string {
+	if t, ok := ParseSSHRef(ref); ok {
+		return t.Host
+	}
 	address, ok := strings.CutPrefix(ref, "https://")
 	if !ok {
 		return ref

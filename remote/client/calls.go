@@ -61,6 +61,27 @@ func (c *Client) Known(ctx context.Context) (*api.Known, error) {
 	return k, c.Do(ctx, Request{Method: http.MethodGet, Path: api.RouteKnown, Out: k})
 }
 
+// Askpass asks the person behind an ssh.
+func (c *Client) Askpass(ctx context.Context, req *api.AskpassRequest) (a api.Answer, err error) {
+	return a, c.Do(ctx, Request{Method: http.MethodPost, Path: api.RouteAskpass, In: req, Out: &a})
+}
+
+// Question returns the next question for the person behind a caller, or one without an
+// ID and text after a while.
+func (c *Client) Question(ctx context.Context, caller string) (q api.Question, err error) {
+	return q, c.Do(ctx, Request{Method: http.MethodGet, Path: api.QuestionsPath(caller), Out: &q})
+}
+
+// Answer answers a question.
+func (c *Client) Answer(ctx context.Context, caller, question string, answer *api.Answer) error {
+	return c.Do(ctx, Request{Method: http.MethodPost, Path: api.QuestionsPath(caller) + "/" + question, In: answer})
+}
+
+// Withdrawn returns when a question needs no answer any more.
+func (c *Client) Withdrawn(ctx context.Context, caller, question string) error {
+	return c.Do(ctx, Request{Method: http.MethodGet, Path: api.QuestionsPath(caller) + "/" + question})
+}
+
 // Session returns one session.
 func (c *Client) Session(ctx context.Context, session string) (*api.Session, error) {
 	s := &api.Session{}

@@ -46,6 +46,9 @@ type Client struct {
 	KeptTimeout time.Duration
 	// Retry is how long a request is repeated whose answer was lost (see repeatable).
 	Retry time.Duration
+	// Prepare makes the way to the peer before the time of a request begins to run, or is
+	// nil.
+	Prepare func(ctx context.Context) error
 	// Trace is told of every request that was answered, or broke off; nil: nobody is.
 	Trace func(t Trace)
 	// Lost makes the error for a request whose answer did not come, or is nil.
@@ -83,9 +86,19 @@ type Request struct {
 // cannot be reached or that broke off gives another error. A request that may be
 // repeated is, if Retry says so, until its answer has come.
 func (c *Client) Do(ctx context.Context, r Request) error {
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	return c.lost(r.Method, c.repeat(ctx, r))
+}
+
+func (c *Client) prepare(ctx context.Context) error {
+	if c.Prepare == nil {
+		return nil
+	}
+	return c.Prepare(ctx)
 }
 
 // bounded gives ctx the default deadline, if it has none.
@@ -146,6 +159,9 @@ func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
 	if r.Method == "" {
 		r.Method = http.MethodPost
 	}
+	if err := c.prepare(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	cn, resp, release, err := c.send(ctx, r, api.UpgradeProtocol)
@@ -180,7 +196,7 @@ type Stream struct {
 const streamBuffer = 1 << 20
 
 func newStream(c net.Conn, r *bufio.Reader) *Stream {
-	if u, ok := c.(*net.UnixConn); ok {
+	if u, ok := c.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = u.SetWriteBuffer(streamBuffer) // a smaller one is slower, not wrong
 	}
 	return &Stream{Conn: c, Reader: r}

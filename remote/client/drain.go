@@ -12,11 +12,11 @@ import (
 // DrainTime bounds how long a role that ends waits for the requests under way.
 const DrainTime = 3 * time.Second
 
-// ServeUntil serves on l until ctx ends, and returns when the requests under way then
+// ServeUntil serves on all listeners until ctx ends, and returns when the requests under way then
 // are answered, at the latest after DrainTime; attachments are not waited for. It sets
 // srv's BaseContext and ConnState: requests have the values of ctx, and their context
 // ends when ServeUntil returns.
-func ServeUntil(ctx context.Context, srv *http.Server, l net.Listener) error {
+func ServeUntil(ctx context.Context, srv *http.Server, listeners ...net.Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	srv.BaseContext = func(l net.Listener) context.Context {
@@ -42,8 +42,14 @@ func ServeUntil(ctx context.Context, srv *http.Server, l net.Listener) error {
 			srv.Close()
 		}
 	}()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { ended <- srv.Serve(l) }()
+	}
+	for range listeners {
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
 	}
 	<-over
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"pss/remote/api"
+	"pss/remote/client"
 )
 
 // admit refuses a session that its configuration does not allow now. Until release is
@@ -75,6 +76,9 @@ func exceeds(conf *api.SessionConfiguration, owners []string, owner string) (lim
 
 // isLocal reports whether a request from addr comes from this computer.
 func isLocal(addr string) bool {
+	if addr == client.FromHere {
+		return true
+	}
 	host, _, err := net.SplitHostPort(addr)
 	return err == nil && net.ParseIP(host).IsLoopback()
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/user"
 	"strconv"
@@ -116,40 +117,49 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 	if addr == "" {
 		addr = config.DefaultListen
 	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return api.Errorf(api.CodeInvalidArgument, "cannot listen on %s: %v", addr, err).WithID("ListenFailed").
-			Hint("choose another address with --listen HOST:PORT (port 0 picks a free one)").On(addr)
-	}
-	limit := h.o.Config.MaxConnections
-	if limit == 0 {
-		limit = config.DefaultMaxConnections
-	}
 	srv := client.NewServer(h.handler(), h.log)
-	tl := client.NewRecycler(client.ListenTLS(client.LimitListener(l, limit), cert))
-	if err := h.announce(l.Addr().(*net.TCPAddr), cert); err != nil {
-		l.Close()
+	srv.ConnContext = knowOwner
+	own, err := h.listenOwn()
+	if err != nil {
+		return err
+	}
+	listeners := []net.Listener{own}
+	var at *net.TCPAddr
+	if addr != config.ListenNone {
+		tcp, err := h.listenTLS(addr, cert)
+		if err != nil {
+			own.Close()
+			return err
+		}
+		listeners = append(listeners, tcp)
+		at = tcp.Addr().(*net.TCPAddr)
+	}
+	if err := h.announce(at, cert); err != nil {
+		for _, l := range listeners {
+			l.Close()
+		}
 		return err
 	}
 	defer func() {
 		if !h.lock.Gone() {
 			os.Remove(h.o.Paths.HostInfo())
+			os.Remove(h.o.Paths.HostSocket())
 		}
 	}()
 	defer h.launcher.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go h.watch(ctx, cancel)
+	go h.watch(ctx, srv, cancel)
 	go h.quota.watch(ctx) // not part of watch: a session host that does not answer holds up no lease
-	return client.ServeUntil(ctx, srv, tl)
+	return client.ServeUntil(ctx, srv, listeners...)
 }
 
 // announce tells where the host listens, to the agent by file and to whoever
 // started it by one line.
 func (h *Host) announce(addr *net.TCPAddr, cert tls.Certificate) error {
-	info := config.HostInfo{
-		Address: addr.IP.String(), Port: addr.Port, Fingerprint: client.Fingerprint(cert.Leaf),
-		Pid: os.Getpid(), HostID: h.hostID, Version: api.Version,
+	info := config.HostInfo{Fingerprint: client.Fingerprint(cert.Leaf), Pid: os.Getpid(), HostID: h.hostID, Version: api.Version}
+	if addr != nil {
+		info.Address, info.Port = addr.IP.String(), addr.Port
 	}
 	if err := config.WriteJSON(h.o.Paths.HostInfo(), &info); err != nil {
 		return err
@@ -161,7 +171,7 @@ func (h *Host) announce(addr *net.TCPAddr, cert tls.Certificate) error {
 }
 
 // watch lets leases lapse, and ends an embedded host that has nothing to do.
-func (h *Host) watch(ctx context.Context, end func()) {
+func (h *Host) watch(ctx context.Context, srv *http.Server, end func()) {
 	linger := h.o.Config.Linger.Or(config.DefaultLinger)
 	pace := min(h.leases.length/6, linger/4, 5*time.Second)
 	t := time.NewTicker(max(pace, 20*time.Millisecond))
@@ -180,6 +190,7 @@ func (h *Host) watch(ctx context.Context, end func()) {
 			end()
 			return
 		}
+		h.keepSocket(srv)
 	}
 }
 

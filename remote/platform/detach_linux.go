@@ -1,6 +1,11 @@
 package platform
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
 
 func selfPath() (string, error) { return "/proc/self/exe", nil }
 
@@ -9,3 +14,6 @@ func selfPath() (string, error) { return "/proc/self/exe", nil }
 func closeOnExecFrom(first uint) {
 	_ = unix.CloseRange(first, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
 }
+
+// selfForOthers names our process: another one's /proc/self is its own.
+func selfForOthers() (string, error) { return "/proc/" + strconv.Itoa(os.Getpid()) + "/exe", nil }

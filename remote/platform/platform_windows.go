@@ -130,3 +130,7 @@ func InGroup(cmd *exec.Cmd, grace time.Duration) (over func()) {
 	cmd.WaitDelay = grace
 	return func() {}
 }
+
+func selfPath() (string, error) { return os.Executable() }
+
+func selfForOthers() (string, error) { return os.Executable() }

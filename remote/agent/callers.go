@@ -1,0 +1,170 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"pss/remote/api"
+	"pss/remote/sshlink"
+)
+
+type callerKey struct{}
+
+// caller is the person behind a request, as far as its cmdlet told. What it told is
+// read when an ssh has to be started, which is seldom.
+type caller struct {
+	a    *Agent
+	raw  string
+	gone <-chan struct{} // closed when its request has ended
+	once sync.Once
+	said api.Caller
+}
+
+// withCaller lets what is done for r know on whose behalf it is done.
+func (a *Agent) withCaller(r *http.Request) *http.Request {
+	raw := r.Header.Get(api.HeaderCaller)
+	if raw == "" {
+		return r
+	}
+	c := &caller{a: a, raw: raw, gone: r.Context().Done()}
+	return r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+}
+
+// sameCaller returns ctx on behalf of the caller of the request with the context r.
+func sameCaller(ctx, r context.Context) context.Context {
+	c, ok := r.Value(callerKey{}).(*caller)
+	if !ok {
+		return ctx
+	}
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// told is what the cmdlet told; nothing of it is believed but what an environment and a
+// terminal can be.
+func (c *caller) told() *api.Caller {
+	c.once.Do(func() { _ = json.Unmarshal([]byte(c.raw), &c.said) })
+	return &c.said
+}
+
+// caller is on whose behalf an ssh is started: whoever asks now, or, where nobody
+// does, whoever asked last.
+func (k *computer) caller(ctx context.Context) *sshlink.Caller {
+	c, ok := ctx.Value(callerKey{}).(*caller)
+	k.a.mu.Lock()
+	defer k.a.mu.Unlock()
+	if !ok {
+		return &sshlink.Caller{Background: true, Env: append(slices.Clone(k.env), "SSH_ASKPASS_REQUIRE=never"), Connect: k.connecting}
+	}
+	told := c.told()
+	k.env = environment(told.Env)
+	sc := &sshlink.Caller{Env: k.env, Copy: told.Copy, Connect: k.connecting}
+	if told.ID == "" {
+		return sc
+	}
+	asker := k.a.askers.of(told.ID, c.gone)
+	sc.Tell = asker.tell
+	if told.Ask {
+		sc.Asking = asker.asking
+		sc.Confirm = asker.confirm
+		sc.Prompt = func() ([]string, func()) { return k.a.askpass(asker) }
+	}
+	return sc
+}
+
+// environment is that of an ssh: what the caller told, in the home of our own user.
+func environment(told map[string]string) []string {
+	var env []string
+	for _, name := range []string{"HOME", "USER", "LOGNAME"} {
+		if v := os.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(told)) {
+		if v := told[name]; slices.Contains(api.CallerVariables, name) && !strings.ContainsRune(v, 0) {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// askers are the cmdlets that can be asked, by the id of their run.
+type askers struct {
+	mu     sync.Mutex // guards what follows
+	byID   map[string]*asker
+	tokens map[string]*asker // of an ssh's askpass
+	asked  map[string]*question
+}
+
+func newAskers() *askers {
+	return &askers{byID: map[string]*asker{}, tokens: map[string]*asker{}, asked: map[string]*question{}}
+}
+
+// asker is one of them. Its questions wait for it to fetch them.
+type asker struct {
+	questions chan *question
+	gone      chan struct{}
+	open      int // requests under way; guarded by askers.mu
+	waiting   atomic.Int32
+}
+
+// question is one that waits for its answer.
+type question struct {
+	api.Question
+	answer chan api.Answer
+	over   context.Context // ends with it
+}
+
+// of returns the asker with this id, as long as a request of its has not ended.
+func (s *askers) of(id string, gone <-chan struct{}) *asker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.byID[id]
+	if k == nil {
+		k = &asker{questions: make(chan *question, 16), gone: make(chan struct{})}
+		s.byID[id] = k
+	}
+	k.open++
+	go func() {
+		<-gone
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if k.open--; k.open == 0 {
+			delete(s.byID, id)
+			close(k.gone)
+		}
+	}()
+	return k
+}
+
+// find returns the asker with this id, or nil.
+func (s *askers) find(id string) *asker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byID[id]
+}
+
+// waitFor keeps a question that was fetched until it is answered or withdrawn.
+func (s *askers) waitFor(q *question) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked[q.ID] = q
+	context.AfterFunc(q.over, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.asked, q.ID)
+	})
+}
+
+// fetched returns a question that still waits for its answer, or nil.
+func (s *askers) fetched(id string) *question {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked[id]
+}

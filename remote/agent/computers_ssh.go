@@ -1,0 +1,46 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"pss/config"
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/sshlink"
+)
+
+// sshComputerLocked returns the computer of that name, which is reached through ssh.
+func (a *Agent) sshComputerLocked(name string, target api.SSHTarget) *computer {
+	if c := a.computers[name]; c != nil {
+		if target.ConnectingTimeout > 0 {
+			c.connecting = connectingTime(target)
+		}
+		return c
+	}
+	c := &computer{a: a, name: name, pool: map[string]*client.Client{}, conf: config.Computer{SSH: target.Destination()}, connecting: connectingTime(target)}
+	c.link = sshlink.NewLink(a.ctx, sshlink.Settings{
+		Target: target.Identity(), Name: c.shown(), Log: a.log,
+		Connect: a.openTimeout(), Idle: a.conf.Agent.Linger.Or(config.DefaultLinger), Heartbeat: a.conf.Agent.Heartbeat.Or(config.DefaultHeartbeat),
+	})
+	c.dial = func(ctx context.Context) (net.Conn, error) { return c.link.Dial(ctx, c.caller(ctx)) }
+	a.computers[name] = c
+	return c
+}
+
+// reach makes sure that ssh is connected, before the time of a request begins to run:
+// somebody may have to be asked for a passphrase.
+func (k *computer) reach(ctx context.Context) error { return k.link.Ready(ctx, k.caller(ctx)) }
+
+// leave ends the ssh, if there is one.
+func (k *computer) leave() {
+	if k.link != nil {
+		go k.link.Close()
+	}
+}
+
+// connectingTime is how long ssh may take, if the command line says so.
+func connectingTime(target api.SSHTarget) time.Duration {
+	return time.Duration(target.ConnectingTimeout) * time.Millisecond
+}

@@ -1,0 +1,53 @@
+package api
+
+// Caller is what a cmdlet tells the agent of the person behind it: an ssh that has to
+// be started for the cmdlet runs in that environment, and may ask.
+type Caller struct {
+	ID   string            `json:",omitempty"` // of this run of a cmdlet; empty: nobody can be asked
+	Env  map[string]string `json:",omitempty"` // of CallerVariables
+	Ask  bool              `json:",omitempty"` // there is a terminal
+	Copy bool              `json:",omitempty"` // --copy-binary
+}
+
+// CallerVariables are the environment variables of a Caller: what ssh, and the programs
+// that its configuration may name, need of a person's shell.
+var CallerVariables = []string{
+	"PATH", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_SK_PROVIDER", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE",
+	"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "KRB5CCNAME", "GNUPGHOME", "TERM",
+	"LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES",
+}
+
+// AskpassVariable tells the program that ssh starts to ask where it asks: a token, a
+// colon, and the agent's socket.
+const AskpassVariable = "PSS_ASKPASS"
+
+// QuestionKind says how a question is answered.
+type QuestionKind string
+
+// The kinds of questions. A Notice is shown and not answered; it may go away by itself.
+const (
+	QuestionSecret  QuestionKind = "Secret"  // a line that is not shown while it is typed
+	QuestionText    QuestionKind = "Text"    // a line
+	QuestionConfirm QuestionKind = "Confirm" // yes or no
+	QuestionNotice  QuestionKind = "Notice"
+)
+
+// Question is what the agent has to ask, or to say, on behalf of an ssh.
+type Question struct {
+	ID   string // empty: there is none at present
+	Kind QuestionKind
+	Text string
+}
+
+// Answer is what somebody answered.
+type Answer struct {
+	Text      string
+	Cancelled bool `json:",omitempty"` // Ctrl-C, or the end of the terminal's input
+}
+
+// AskpassRequest is what the program asks that ssh started for it.
+type AskpassRequest struct {
+	Token  string // tells the ssh
+	Prompt string
+	Hint   string // SSH_ASKPASS_PROMPT: "confirm", "none" or empty
+}

@@ -1,0 +1,63 @@
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+
+	"pss/config"
+	"pss/remote/api"
+	"pss/remote/client"
+)
+
+// listenTLS takes the requests of everybody who can reach addr.
+func (h *Host) listenTLS(addr string, cert tls.Certificate) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, api.Errorf(api.CodeInvalidArgument, "cannot listen on %s: %v", addr, err).WithID("ListenFailed").
+			Hint("choose another address with --listen HOST:PORT (port 0 picks a free one)").On(addr)
+	}
+	limit := h.o.Config.MaxConnections
+	if limit == 0 {
+		limit = config.DefaultMaxConnections
+	}
+	return client.NewRecycler(client.ListenTLS(client.LimitListener(l, limit), cert)), nil
+}
+
+// listenOwn takes the requests of the host's own user on this computer, and of the same
+// user's ssh: who can connect to the socket has proved who they are.
+func (h *Host) listenOwn() (net.Listener, error) {
+	return client.ListenOwner(h.o.Paths.HostSocket())
+}
+
+type ownerKey struct{}
+
+// knowOwner is for http.Server's ConnContext: what comes by the socket is the owner's.
+func knowOwner(ctx context.Context, c net.Conn) context.Context {
+	if !client.IsOwner(c) {
+		return ctx
+	}
+	return context.WithValue(ctx, ownerKey{}, true)
+}
+
+// isOwner reports whether the request came by the socket.
+func isOwner(r *http.Request) bool {
+	owner, _ := r.Context().Value(ownerKey{}).(bool)
+	return owner
+}
+
+// keepSocket makes the socket again if somebody deleted it.
+func (h *Host) keepSocket(srv *http.Server) {
+	if _, err := os.Lstat(h.o.Paths.HostSocket()); !errors.Is(err, os.ErrNotExist) || h.lock.Gone() {
+		return
+	}
+	l, err := h.listenOwn()
+	if err != nil {
+		h.log.Warn("socket not made again", "error", err)
+		return
+	}
+	go func() { _ = srv.Serve(l) }() // it ends with the server
+}

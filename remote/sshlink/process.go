@@ -1,0 +1,275 @@
+package sshlink
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/xtaci/smux"
+	"pss/remote/api"
+	"pss/remote/platform"
+)
+
+const (
+	// aliveTime is how long the far end may take to answer a new connection on a link
+	// that is there: a link that does not is given up.
+	aliveTime = 5 * time.Second
+	// endTime is how long ssh may take to end by itself.
+	endTime = 2 * time.Second
+	// lastWords is how much of what ssh says is kept.
+	lastWords = 16 << 10
+)
+
+// process is an ssh that runs, and what it carries.
+type process struct {
+	name  string
+	nonce string // of the far side's line
+	cmd   *exec.Cmd
+	pipes *pipes
+	words *words
+	said  *clock
+	exit  chan struct{} // closed when the process has ended
+
+	mux *smux.Session
+
+	mu    sync.Mutex // guards what follows
+	ended bool
+	err   error
+}
+
+// words keep the end of what ssh wrote to its standard error: its banners, questions
+// that nobody could answer, and why it ended.
+type words struct {
+	mu   sync.Mutex // guards text
+	text []byte
+	done chan struct{} // closed at its end
+}
+
+func (w *words) read(r io.ReadCloser) {
+	defer close(w.done)
+	defer r.Close()
+	buf := make([]byte, 4096)
+	for {
+		n, err := r.Read(buf)
+		w.mu.Lock()
+		w.text = append(w.text, buf[:n]...)
+		w.text = w.text[max(0, len(w.text)-lastWords):]
+		w.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.TrimSpace(strings.ReplaceAll(string(w.text), "\r", ""))
+}
+
+// start starts ssh with argv.
+func start(name, nonce, ssh string, argv, env []string) (*process, error) {
+	var files []*os.File
+	closeAll := func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	pipe := func() (*os.File, *os.File, error) {
+		r, w, err := os.Pipe()
+		if err == nil {
+			files = append(files, r, w)
+			platform.WidenPipe(r)
+		}
+		return r, w, err
+	}
+	in, toSSH, err := pipe()
+	fromSSH, out, err2 := pipe()
+	says, errs, err3 := pipe()
+	if err := errors.Join(err, err2, err3); err != nil {
+		closeAll()
+		return nil, err
+	}
+	cmd := &exec.Cmd{Path: ssh, Args: append([]string{"ssh"}, argv...), Env: env, Dir: "/", Stdin: in, Stdout: out, Stderr: errs}
+	platform.OwnSession(cmd)
+	if err := cmd.Start(); err != nil {
+		closeAll()
+		return nil, api.Errorf(api.CodeUnreachable, "[%s] ssh could not be started: %v", name, err).WithID("SSHNotFound").On(name).
+			Hint("install an OpenSSH client")
+	}
+	for _, f := range []*os.File{in, out, errs} {
+		f.Close()
+	}
+	p := &process{name: name, nonce: nonce, cmd: cmd, pipes: newPipes(fromSSH, toSSH), words: &words{done: make(chan struct{})}, said: newClock(), exit: make(chan struct{})}
+	go p.words.read(says)
+	go func() {
+		_ = cmd.Wait() // what it said tells why it ended
+		close(p.exit)
+	}()
+	return p, nil
+}
+
+// join starts the connections, once the far end has said hello.
+func (p *process) join(heartbeat time.Duration) (err error) {
+	if p.mux, err = smux.Client(p.pipes, muxConfig(heartbeat, 3*heartbeat)); err != nil {
+		p.end(err)
+	}
+	return err
+}
+
+// over reports whether the link has ended, as far as is known.
+func (p *process) over() bool {
+	p.mu.Lock()
+	ended := p.ended
+	p.mu.Unlock()
+	select {
+	case <-p.exit:
+		return true
+	default:
+		return ended || p.mux.IsClosed()
+	}
+}
+
+// watch returns when the link has ended, or nothing was said on it for idle.
+func (p *process) watch(idle time.Duration) {
+	t := time.NewTicker(max(min(idle/4, 5*time.Second), 20*time.Millisecond))
+	defer t.Stop()
+	for {
+		select {
+		case <-p.exit:
+			return
+		case <-p.mux.CloseChan():
+			return
+		case <-t.C:
+			if p.said.quiet() > idle {
+				return
+			}
+		}
+	}
+}
+
+// end ends the link and its ssh, and does not wait for that.
+func (p *process) end(why error) {
+	p.mu.Lock()
+	first := !p.ended
+	if first {
+		p.ended, p.err = true, why
+	}
+	p.mu.Unlock()
+	if !first {
+		return
+	}
+	go func() {
+		p.pipes.Close()
+		if p.mux != nil {
+			p.mux.Close()
+		}
+		// The end of its input ends it. Sooner, where it does not read that.
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.exit:
+		case <-time.After(endTime):
+			_ = p.cmd.Process.Kill()
+		}
+	}()
+}
+
+// dial makes a connection on the link. An error that is a lostError is the link's.
+func (p *process) dial(ctx context.Context) (net.Conn, error) {
+	s, err := p.mux.OpenStream()
+	if err != nil {
+		return nil, &lostError{p.why(err)}
+	}
+	conn := &stream{Stream: s, said: p.said}
+	p.said.touch()
+	limit := time.Now().Add(aliveTime)
+	if err := conn.await(ctx, limit, alive); err != nil {
+		conn.Close()
+		if ctx.Err() != nil && time.Now().Before(limit) {
+			return nil, ctx.Err() // so soon that it says nothing about the link
+		}
+		return nil, &lostError{p.why(err)}
+	}
+	deadline, _ := ctx.Deadline()
+	if err := conn.await(ctx, deadline, joined); err != nil {
+		conn.Close()
+		var refused *api.Error
+		if errors.As(err, &refused) || ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, &lostError{p.why(err)}
+	}
+	return conn, conn.SetDeadline(time.Time{})
+}
+
+// await reads the byte with which the far end says how far it is.
+func (s *stream) await(ctx context.Context, deadline time.Time, want byte) error {
+	if err := s.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { s.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var got [1]byte
+	if _, err := io.ReadFull(s, got[:]); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	}
+	switch got[0] {
+	case want:
+		return nil
+	case failed:
+		return s.refusal()
+	}
+	return fmt.Errorf("unexpected byte %#x", got[0])
+}
+
+// refusal reads why the host has not taken the connection.
+func (s *stream) refusal() error {
+	data, err := io.ReadAll(io.LimitReader(s, 64<<10))
+	if err != nil {
+		return err
+	}
+	var e api.Error
+	if err := json.Unmarshal(data, &e); err != nil {
+		return err
+	}
+	return &e
+}
+
+// why is the reason for which the link ended, in ssh's words where it has said some.
+func (p *process) why(err error) error {
+	select {
+	case <-p.exit:
+		p.settle()
+		if text := reasonIn(p.words.String()); text != "" {
+			return errors.New("ssh: " + text)
+		}
+		return fmt.Errorf("ssh has ended (%v)", p.cmd.ProcessState)
+	default:
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return errors.New("ssh is connected, and the far end does not answer")
+	}
+	return fmt.Errorf("the connection through ssh ended: %w", err)
+}
+
+// settle waits a moment for the last words of an ssh that has ended: what it left in
+// the background may keep its standard error open.
+func (p *process) settle() {
+	select {
+	case <-p.words.done:
+	case <-time.After(200 * time.Millisecond):
+	}
+}

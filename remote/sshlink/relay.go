@@ -1,0 +1,110 @@
+package sshlink
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/xtaci/smux"
+	"pss/remote/api"
+	"pss/remote/platform"
+)
+
+// Relay is the far end of a Link: it joins each connection to the host that Dial
+// reaches, until its input ends or nothing has come for six heartbeats.
+type Relay struct {
+	In, Out   *os.File
+	Hello     string // the number that the Link waits for
+	Heartbeat time.Duration
+	Dial      func(context.Context) (net.Conn, error)
+}
+
+// Run serves the link.
+func (r *Relay) Run(ctx context.Context) error {
+	line, err := json.Marshal(&hello{Version: api.Version})
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(r.Out, "%s%s %s\n", mark, r.Hello, line); err != nil {
+		return err
+	}
+	platform.WidenPipe(r.In)
+	platform.WidenPipe(r.Out)
+	p := newPipes(r.In, r.Out)
+	mux, err := smux.Server(p, muxConfig(r.Heartbeat, 6*r.Heartbeat))
+	if err != nil {
+		return err
+	}
+	defer mux.Close()
+	stop := context.AfterFunc(ctx, func() { mux.Close() })
+	defer stop()
+	var joins sync.WaitGroup
+	for {
+		s, err := mux.AcceptStream()
+		if err != nil {
+			mux.Close()
+			joins.Wait()
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
+				return nil
+			}
+			return err
+		}
+		joins.Go(func() { r.join(ctx, s) })
+	}
+}
+
+// join makes one connection that of the host.
+func (r *Relay) join(ctx context.Context, s *smux.Stream) {
+	defer s.Close()
+	if _, err := s.Write([]byte{alive}); err != nil {
+		return
+	}
+	conn, err := r.Dial(ctx)
+	if err != nil {
+		text, _ := json.Marshal(api.AsError(err)) // our own type
+		_, _ = s.Write(append([]byte{failed}, text...))
+		return
+	}
+	defer conn.Close()
+	if _, err := s.Write([]byte{joined}); err != nil {
+		return
+	}
+	up := make(chan struct{})
+	go func() {
+		defer close(up)
+		_, _ = s.WriteTo(conn)
+		closeWrite(conn)
+	}()
+	buf := make([]byte, 256<<10)
+	_, _ = io.CopyBuffer(onlyWriter{s}, onlyReader{conn}, buf)
+	_ = s.CloseWrite()
+	select {
+	case <-up:
+	case <-s.GetDieCh():
+	case <-time.After(partTime):
+	}
+}
+
+// partTime bounds how long one direction may outlive the other.
+const partTime = 30 * time.Second
+
+func closeWrite(c net.Conn) {
+	if cw, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = cw.CloseWrite()
+		return
+	}
+	c.Close()
+}
+
+// onlyReader and onlyWriter keep io.Copy from choosing another way than through our
+// buffer.
+type (
+	onlyReader struct{ io.Reader }
+	onlyWriter struct{ io.Writer }
+)

@@ -1,0 +1,97 @@
+package sshlink
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"pss/remote/api"
+)
+
+// find is the shell text that starts the far end: the copy that equals this binary, a
+// pss that is installed, or any other copy. It goes to whatever login shell the user
+// has, between single quotes: so it has none itself, no backslash, exclamation mark or
+// line end. What it says to us are single words behind the mark.
+const find = `c="${XDG_CACHE_HOME:-$HOME/.cache}/pss"; ` +
+	`t() { [ -f "$1" ] && [ -x "$1" ] && exec "$1" host --stdio --hello $n --heartbeat $b; }; ` +
+	`say() { echo "` + mark + `$n $* $(uname -s) $(uname -m)"; }; ` +
+	`for p in "$c"/pss-*-$h; do t "$p"; done; `
+
+// orOther goes on where this binary itself is not there.
+const orOther = `for p in "$(command -v pss)" "$HOME/.local/bin/pss" "$HOME/bin/pss" "$HOME/go/bin/pss" ` +
+	`/usr/local/bin/pss /opt/homebrew/bin/pss "$c"/pss-"$(uname -s)-$(uname -m)"-*; do t "$p"; done; say missing`
+
+// orTake goes on with a copy that comes on standard input. It gets its name when it has
+// told its own checksum.
+const orTake = `umask 077; mkdir -p "$c"; f="$c/pss-$(uname -s)-$(uname -m)-$h"; p="$f.$$"; trap "rm -f $p" 0 1 2 15; say copy; ` +
+	`head -c $l >"$p"; chmod 700 "$p"; if [ "$("$p" checksum)" = $h ] && mv -f "$p" "$f"; then t "$f"; fi; say failed`
+
+// script is the command line for the far side. size is that of the copy to be taken,
+// 0 for none.
+func script(nonce string, heartbeat time.Duration, sum string, size int64) string {
+	text := fmt.Sprintf("n=%s b=%s h=%s l=%d; %s", nonce, heartbeat, sum, size, find)
+	if size > 0 {
+		text += orTake
+	} else {
+		text += orOther
+	}
+	return "exec sh -c '" + text + "'"
+}
+
+// parseHello reads what stands behind the mark: JSON of a pss, or the words of the
+// script.
+func parseHello(text []byte) (h hello, err error) {
+	if bytes.HasPrefix(text, []byte("{")) {
+		return h, json.Unmarshal(text, &h)
+	}
+	f := strings.Fields(string(text))
+	if len(f) > 2 {
+		h.System, h.Machine = f[len(f)-2], f[len(f)-1]
+	}
+	switch {
+	case len(f) > 0 && f[0] == "missing":
+		h.Missing = true
+	case len(f) > 0 && f[0] == "copy":
+		h.Copy = true
+	case len(f) > 0 && f[0] == "failed":
+		h.Failed = true
+	default:
+		err = fmt.Errorf("the far side said %q", text)
+	}
+	return h, err
+}
+
+// arguments is the command line of ssh. What the protocol needs comes first: of an
+// option that is given twice, ssh takes the first.
+func arguments(t api.SSHTarget, remote string) []string {
+	argv := []string{"-T", "-x", "-a", "-e", "none", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"}
+	for _, o := range t.Options {
+		argv = append(argv, "-o", o)
+	}
+	if t.KeyFile != "" {
+		argv = append(argv, "-i", t.KeyFile)
+	}
+	if t.Port != 0 {
+		argv = append(argv, "-p", strconv.Itoa(t.Port))
+	}
+	if t.User != "" {
+		argv = append(argv, "-l", t.User)
+	}
+	return append(argv, "--", t.Host, remote)
+}
+
+// builds maps what uname says to the names of Go's builds.
+var builds = map[string]string{
+	"Linux": "linux", "Darwin": "darwin", "FreeBSD": "freebsd", "OpenBSD": "openbsd", "NetBSD": "netbsd",
+	"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64", "armv6l": "arm", "armv7l": "arm",
+	"i386": "386", "i686": "386", "riscv64": "riscv64", "ppc64le": "ppc64le", "s390x": "s390x", "loongarch64": "loong64",
+}
+
+// buildFor names the build that the far side needs: GOOS/GOARCH.
+func buildFor(h hello) string {
+	return cmp.Or(builds[h.System], strings.ToLower(h.System)) + "/" + cmp.Or(builds[h.Machine], h.Machine)
+}

@@ -1,0 +1,4 @@
+package verbs
+
+// terminalFile is the console of this process.
+const terminalFile = "CONIN$"
