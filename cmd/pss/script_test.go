@@ -103,6 +103,7 @@ type scene struct {
 	terminals map[string]*terminal
 	unmount   []string
 	computers []string // that the script made
+	ssh       *SSHServers
 }
 
 func sceneOf(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
@@ -132,6 +133,9 @@ func (w *scene) end() {
 	for _, release := range w.holds {
 		release()
 	}
+	if w.ssh != nil {
+		w.ssh.Calm()
+	}
 	w.leaveComputers()
 	for _, c := range w.children {
 		c.stop()
@@ -143,6 +147,9 @@ func (w *scene) end() {
 	}
 	wg.Wait()
 	bad := slices.Concat(wrong...)
+	if w.ssh != nil {
+		bad = append(bad, w.ssh.End()...)
+	}
 	for _, dir := range w.unmount {
 		if err := unmount(dir); err != nil {
 			bad = append(bad, fmt.Sprintf("unmount %s: %v", dir, err))
@@ -157,13 +164,16 @@ func (w *scene) end() {
 }
 
 // condition knows, beside testscript's own: [mount], whether a small file system
-// can be mounted, and [foreign], whether a folder can be given away.
+// can be mounted, [foreign], whether a folder can be given away, and [sshd], whether
+// ssh servers can be started.
 func condition(name string) (bool, error) {
 	switch name {
 	case "mount":
 		return canMount(), nil
 	case "foreign":
 		return os.Geteuid() == 0, nil
+	case "sshd":
+		return HaveSSHD(), nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }
@@ -197,6 +207,9 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"raw":       cmdRaw,
 	"none":      cmdNone,
 	"files":     cmdFiles,
+	"sshd":      cmdSSHD,
+	"sshnet":    cmdSSHNet,
+	"sshproc":   cmdSSHProc,
 }
 
 // cmdCode runs a command and demands its exit code, or any other: code 3 pss …
@@ -231,7 +244,7 @@ func execute(ts *testscript.TestScript, args []string) int {
 
 // command is a process in the script's environment.
 func command(ctx context.Context, ts *testscript.TestScript, args []string) *exec.Cmd {
-	path, err := exec.LookPath(args[0])
+	path, err := lookPath(ts, args[0])
 	ts.Check(err)
 	cmd := exec.CommandContext(ctx, path, args[1:]...)
 	cmd.Args[0] = args[0]
@@ -241,9 +254,22 @@ func command(ctx context.Context, ts *testscript.TestScript, args []string) *exe
 	return cmd
 }
 
+// lookPath finds a program in the script's PATH.
+func lookPath(ts *testscript.TestScript, name string) (string, error) {
+	if !strings.Contains(name, "/") {
+		for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+			if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+				return path, nil
+			}
+		}
+	}
+	return exec.LookPath(name)
+}
+
 // passed are the variables of a script that its processes get.
 var passed = []string{
 	"PATH", "HOME", "TMPDIR", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "PSS_NO_INPUT", "PSSessionOption", "PSSessionConfigurationName", "NO_COLOR", "TERM", "LANG", "LC_ALL", "TZ", "GORACE", "PSS_TEST_FAULT",
+	"DISPLAY", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SSH_AUTH_SOCK",
 }
 
 func environment(ts *testscript.TestScript) []string {
