@@ -66,7 +66,9 @@ func (v *SSHServer) Connections(all bool) (pids []int) {
 }
 
 // Clients returns the ssh processes that were started with our configuration, by
-// name of the server that they lead to, or all with "".
+// name of the server that they lead to, or all with "". A ControlMaster that stays in
+// the background writes over its arguments: it is not among them, and ends with the
+// server.
 func (s *SSHServers) Clients(name string) (pids []int) {
 	for pid, p := range processTable() {
 		i := slices.Index(p.args, s.config())

@@ -107,7 +107,8 @@ func (s *SSHServers) config() string { return filepath.Join(s.dir, "config") }
 
 func (s *SSHServers) known() string { return filepath.Join(s.dir, "known_hosts") }
 
-// HomeDir is the HOME of those who log in there.
+// HomeDir is the HOME of those who log in there; their first folder is the account's
+// own home all the same.
 func (s *SSHServer) HomeDir() string { return filepath.Join(s.dir, "home") }
 
 // Port is the port at which clients find it.
