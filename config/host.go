@@ -14,6 +14,7 @@ type Host struct {
 	OutputBufferSize int64    `toml:"output_buffer_size"`  // bytes; default the smaller of 4 GiB and 10 % of the free disk
 	MaxSpoolBytes    int64    `toml:"max_spool_bytes"`     // unread output of all sessions of a user; default 50 % of the disk that was free when the host started
 	SpareSessions    *int     `toml:"spare_session_hosts"` // 0 or 1 prestarted session host; default 1
+	SurviveLogout    *bool    `toml:"survive_logout"`      // false: sessions are also made where they end with the login; default true
 }
 
 // The host's defaults.

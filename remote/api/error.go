@@ -36,6 +36,7 @@ const (
 	CodeAlreadyRunning   Code = "HostAlreadyRunning"
 	CodeVersion          Code = "VersionMismatch"
 	CodeTooLarge         Code = "RequestTooLarge"
+	CodeLogout           Code = "SessionWouldNotSurviveLogout"
 	CodeInternal         Code = "Internal"
 )
 
@@ -70,6 +71,7 @@ var codeTable = map[Code]struct {
 	CodeAlreadyRunning:   {http.StatusConflict, 246, "ResourceExists"},
 	CodeVersion:          {http.StatusNotImplemented, 246, "NotImplemented"},
 	CodeTooLarge:         {http.StatusRequestEntityTooLarge, 246, "InvalidArgument"},
+	CodeLogout:           {http.StatusConflict, 246, "ResourceUnavailable"},
 	CodeInternal:         {http.StatusInternalServerError, 246, "NotSpecified"},
 }
 

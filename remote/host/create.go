@@ -65,6 +65,9 @@ func (h *Host) makeSession(r *http.Request, id string, req *api.CreateRequest) (
 		return nil, err
 	}
 	defer release()
+	if err := h.survives(); err != nil {
+		return nil, err
+	}
 	boot, err := h.bootstrap(r, id, req, conf)
 	if err != nil {
 		return nil, err

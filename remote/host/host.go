@@ -48,6 +48,7 @@ type Host struct {
 	quota    *quota
 	audit    *audit
 	active   *client.Activity
+	lingers  sync.Once // says that lingering was enabled
 }
 
 // Run serves until ctx ends, or until an embedded host has nothing left to do.
