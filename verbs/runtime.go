@@ -151,6 +151,10 @@ func (rt *Runtime) Agent() (*client.Client, error) {
 			return err
 		}
 		_, err := client.StartRole(ctx, paths.AgentLog(), "agent")
+		if user := client.Lingerer(); user != "" {
+			rt.warn("LingeringEnabled", fmt.Sprintf("Lingering was enabled for user %s, so that sessions survive the logout "+
+				"(undo: loginctl disable-linger).", user), user)
+		}
 		return err
 	}
 	rt.agent = &client.Client{Dial: client.OnDemand(paths.AgentSocket(), start), Host: "pss-agent", Retry: agentRetry}

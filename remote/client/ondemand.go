@@ -87,6 +87,10 @@ func StartRole(ctx context.Context, log string, args ...string) (string, error) 
 	return "", err
 }
 
+// Lingerer returns the user for whom starting a role has enabled lingering, so that the
+// role outlives the login; mostly there is none.
+func Lingerer() string { return platform.AtLogout().Lingerer }
+
 // lastWords returns what a role wrote to its log first, from offset began on: why
 // it did not start.
 func lastWords(log string, began int64) string {
