@@ -113,6 +113,9 @@
 //   - 2026-11: a job has a store of its own beside remote/spool: its records keep the
 //     numbers and times that their session gave them, so that a following goes on behind
 //     the last of them.
+//   - 2026-11: roles leave a login for the user's service manager only where the user
+//     lingers: without that it ends with the last login, and they with it, also where a
+//     logout ends nothing. What would end with the login is refused, not made.
 //   - 2026-11: a job's output is delivered to cmdlets by the frames of an attachment:
 //     resuming and acknowledging are the same for both.
 package remote
