@@ -15,16 +15,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// groups makes control groups for a login, whose name is a login's, and for what is
-// started out of it.
-func groups(t *testing.T) (login, outside string) {
+// groups makes control groups for a login, whose name is that of a login's unit, and for
+// what is started out of it.
+func groups(t *testing.T, unit string) (login, outside string) {
 	t.Helper()
 	for _, root := range []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
 		base, err := os.MkdirTemp(root, "pss-test-")
 		if err != nil {
 			continue
 		}
-		login, outside = filepath.Join(base, "session-99.scope"), filepath.Join(base, "out.scope")
+		login, outside = filepath.Join(base, unit), filepath.Join(base, "out.scope")
 		err = errors.Join(os.Mkdir(login, 0o700), os.Mkdir(outside, 0o700))
 		t.Cleanup(func() {
 			eventually(t, "the groups are empty", func() bool {
@@ -68,7 +68,7 @@ exec "$@"
 // for itself, does not reach the sessions that were made in that login.
 func TestLogoutEndsTheScope(t *testing.T) {
 	t.Parallel()
-	login, outside := groups(t)
+	login, outside := groups(t, "session-99.scope")
 	w := newWorld(t, thisPSS, nil)
 	tools := w.path("tools")
 	require.NoError(t, os.Mkdir(tools, 0o700))
