@@ -240,3 +240,25 @@ func TestLogoutEndsTheManagerOfADesktop(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(log), "lingering was enabled")
 }
+
+// A host that was started in a login, and whose binary was replaced meanwhile, starts
+// its sessions out of that login too.
+func TestLogoutAndAReplacedBinary(t *testing.T) {
+	t.Parallel()
+	l := logIn(t, session, "KillUserProcesses=yes\n", nil)
+	l.put("linger", "yes\n")
+	data, err := os.ReadFile(l.bin)
+	require.NoError(t, err)
+	l.put("pss", string(data))
+	old := filepath.Join(l.tools, "pss")
+	require.NoError(t, os.Chmod(old, 0o700))
+	host := l.with(old).start("host")
+	eventually(t, "the host listens", func() bool { _, err := os.Stat(l.path("host", "info.json")); return err == nil })
+	require.Contains(t, members(t, l.scope), host.cmd.Process.Pid)
+	require.NoError(t, os.Remove(old))
+	l.leave()
+	require.Contains(t, members(t, l.outside), l.facts()["left"].info.Pid)
+	l.logout()
+	host.wait(t)
+	l.takeUp()
+}
