@@ -19,7 +19,7 @@ const (
 	// scopeTimeout bounds how long systemd may take to say that it makes scopes for us.
 	scopeTimeout = 3 * time.Second
 	// logindTimeout bounds how long logind may take for all that it is asked.
-	logindTimeout = 5 * time.Second
+	logindTimeout = 3 * time.Second
 	// askAgain is how long an answer holds that roles end with the login.
 	askAgain = time.Second
 )
@@ -69,7 +69,7 @@ func findWayOut() wayOut {
 	defer cancel()
 	s := &system{uid: os.Geteuid(), scopes: scopes, loginctl: func(args ...string) (string, error) {
 		cmd := exec.CommandContext(ctx, "loginctl", args...)
-		cmd.WaitDelay = time.Second
+		cmd.WaitDelay = 100 * time.Millisecond
 		out, err := cmd.Output()
 		return string(out), err
 	}}
@@ -91,7 +91,7 @@ func scopes(uid int) ([]string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, run, slices.Concat(argv[1:], []string{"--", "true"})...)
 	cmd.Env = append(os.Environ(), loginEnvironment()...)
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 100 * time.Millisecond
 	if _, err := cmd.Output(); err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
