@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -16,7 +17,7 @@ type PSSession struct {
 	InstanceID          string     `json:"InstanceId"`
 	ComputerName        string     `table:"ComputerName"`
 	ComputerType        string     // RemoteMachine
-	Transport           string     // HTTPS
+	Transport           string     // HTTPS or SSH
 	ConnectionURI       string     `json:"ConnectionUri"` // of a computer that was named by it
 	State               string     `table:"State"`
 	ConfigurationName   string     `table:"ConfigurationName" wide:"-"`
@@ -54,7 +55,7 @@ func newPSSession(s *api.Session) PSSession {
 	r := &s.Runspace
 	o := PSSession{
 		ID: s.ID, Name: r.Name, InstanceID: r.InstanceID, ComputerName: s.ComputerName, ConnectionURI: s.ConnectionURI,
-		ComputerType: "RemoteMachine", Transport: "HTTPS",
+		ComputerType: "RemoteMachine", Transport: cmp.Or(s.Transport, api.TransportHTTPS),
 		State: string(s.State), ConfigurationName: r.ConfigurationName, Availability: string(s.Availability),
 		CommandState: string(s.CommandState), InputState: string(api.InputNone), IdleTimeout: r.IdleTimeoutMs,
 		OutputBufferingMode: string(r.OutputBufferingMode), OutputBufferSize: r.OutputBufferSize,

@@ -44,3 +44,11 @@ func (k *computer) leave() {
 func connectingTime(target api.SSHTarget) time.Duration {
 	return time.Duration(target.ConnectingTimeout) * time.Millisecond
 }
+
+// placeLocked tells where a session is, and how it is reached.
+func (a *Agent) placeLocked(s *api.Session, e *entry) {
+	s.At(e.computer)
+	if s.Transport = api.TransportHTTPS; a.computerLocked(e.computer).link != nil {
+		s.Transport = api.TransportSSH
+	}
+}

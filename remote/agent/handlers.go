@@ -94,7 +94,7 @@ func (a *Agent) shown(c *clientSession, e *entry, s *api.Session) *api.Session {
 		a.computerLocked(e.computer).beatLocked()
 	}
 	s.ID = e.id
-	s.At(e.computer)
+	a.placeLocked(s, e)
 	return s
 }
 

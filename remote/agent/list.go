@@ -178,7 +178,7 @@ func (a *Agent) merge(c *clientSession, name string, sessions []api.Session, loc
 			changes = append(changes, change{Client: c.key, Entry: e.saved()})
 		}
 		s.ID = e.id
-		s.At(e.computer)
+		a.placeLocked(&s, e)
 		out = append(out, s)
 	}
 	for id, e := range c.entries {

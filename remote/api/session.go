@@ -115,16 +115,24 @@ type Session struct {
 	// ConnectionURI is how the computer was named, where that was by an address:
 	// https://HOST:PORT, or SSHTarget.Ref.
 	ConnectionURI string `json:"ConnectionUri,omitempty"`
-	State         RunspaceState
-	Availability  Availability
-	CommandState  CommandState
-	Runspace      RunspaceInfo
-	Unreachable   bool `json:",omitempty"` // its computer does not answer: this is what the agent remembers
+	// Transport is how the agent reaches the computer: TransportHTTPS or TransportSSH.
+	Transport    string `json:",omitempty"`
+	State        RunspaceState
+	Availability Availability
+	CommandState CommandState
+	Runspace     RunspaceInfo
+	Unreachable  bool `json:",omitempty"` // its computer does not answer: this is what the agent remembers
 	// LastSeen is when the host last heard of the client that is attached.
 	LastSeen *time.Time `json:",omitempty"`
 	// Existed answers CreateRequest.IfAbsent: nothing was made.
 	Existed bool `json:",omitempty"`
 }
+
+// The transports, as PowerShell names them.
+const (
+	TransportHTTPS = "HTTPS"
+	TransportSSH   = "SSH"
+)
 
 // At names the session's computer by ref: a name, or the URI of its host.
 func (s *Session) At(ref string) {
