@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"sync"
@@ -55,13 +54,16 @@ func (rt *Runtime) introduce() {
 	}
 	if me.Ask || me.Copy {
 		me.ID = uuid.NewString()
-		rt.asks.begin(func(ctx context.Context) { rt.answerQuestions(ctx, me.ID) })
 	}
 	text, err := json.Marshal(&me)
 	if err != nil {
 		return // strings always can
 	}
 	rt.agent.Header.Set(api.HeaderCaller, string(text))
+	if me.ID != "" {
+		cl := &client.Client{Dial: rt.agent.Dial, Host: rt.agent.Host}
+		rt.asks.begin(func(ctx context.Context) { rt.answerQuestions(ctx, cl, me.ID) })
+	}
 }
 
 // openTerminal opens the terminal at which somebody sits, also where standard input and
@@ -129,8 +131,7 @@ func (a *asking) leave() {
 }
 
 // answerQuestions asks what the agent has to ask, until ctx ends.
-func (rt *Runtime) answerQuestions(ctx context.Context, me string) {
-	cl := &client.Client{Dial: rt.agent.Dial, Header: rt.agent.Header, Host: rt.agent.Host}
+func (rt *Runtime) answerQuestions(ctx context.Context, cl *client.Client, me string) {
 	for ctx.Err() == nil {
 		q, err := cl.Question(ctx, me)
 		switch {
@@ -166,7 +167,10 @@ func (rt *Runtime) answerTo(ctx context.Context, cl *client.Client, me string, q
 		_ = cl.Withdrawn(ctx, me, q.ID)
 		close(withdrawn)
 	}()
-	lines := strings.Split(strings.TrimRight(format.Sanitize(q.Text), "\n"), "\n")
+	lines := strings.Split(strings.TrimRight(q.Text, "\r\n"), "\n")
+	for i := range lines {
+		lines[i] = format.Sanitize(lines[i])
+	}
 	if q.Kind == api.QuestionNotice {
 		fmt.Fprintln(tty, strings.Join(lines, "\n"))
 		<-withdrawn
@@ -191,11 +195,14 @@ func (rt *Runtime) answerTo(ctx context.Context, cl *client.Client, me string, q
 }
 
 // readAnswer reads a line from a terminal in raw mode; Ctrl-C and Ctrl-D cancel.
-func readAnswer(tty io.ReadWriter, prompt string, kind api.QuestionKind) api.Answer {
+func readAnswer(tty *os.File, prompt string, kind api.QuestionKind) api.Answer {
 	if kind == api.QuestionConfirm {
 		prompt += " [y/N]"
 	}
 	t := term.NewTerminal(tty, "")
+	if w, h, err := term.GetSize(int(tty.Fd())); err == nil && w > 0 {
+		_ = t.SetSize(w, h) // without it lines are broken sooner, no more
+	}
 	var text string
 	var err error
 	if prompt = strings.TrimRight(prompt, " ") + " "; kind == api.QuestionSecret {

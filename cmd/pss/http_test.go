@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"pss/config"
+	"pss/remote/client"
 )
 
 // hostAddress is where the host of a home listens now.
@@ -51,7 +53,13 @@ func request(home, token, method, path string, body io.Reader) (*http.Response, 
 		}
 		token = strings.TrimSpace(string(b))
 	}
-	req, err := http.NewRequest(method, "https://"+addr+path, body)
+	url, tr := "https://"+addr+path, &http.Transport{TLSClientConfig: insecure(), DisableKeepAlives: true}
+	if strings.HasSuffix(addr, ":0") { // it listens on no port
+		url = "http://pss" + path
+		dial := client.DialOwner(filepath.Join(home, "host", "sock"), client.FromHere, func(context.Context) error { return io.EOF })
+		tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
+	}
+	req, err := http.NewRequest(method, url, body)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +67,6 @@ func request(home, token, method, path string, body io.Reader) (*http.Response, 
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	req.Header.Set("Pss-Client", "test/script")
-	tr := &http.Transport{TLSClientConfig: insecure(), DisableKeepAlives: true}
 	r, err := (&http.Client{Transport: tr, Timeout: stepTime}).Do(req)
 	if err != nil {
 		return nil, err
