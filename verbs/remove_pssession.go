@@ -19,17 +19,27 @@ func newRemovePSSession() *command {
 		notes: "With --computer-name it asks that computer, so that a session of another client session can be removed too; a pattern such as Server* asks nobody and means the computers of this client session's sessions. A session that another client holds is refused. " +
 			"On a terminal it asks before it ends a running command or deletes output that nobody has received. --force asks nothing, and also removes a session that your other client holds.",
 		sets: sessionSets(true, false), pipeline: true, should: true,
-		params:     append(withComputerPatterns(selectorParams(true)), flag("Force", "do not ask, and take the session from your other client")),
+		params: append(withComputerPatterns(selectorParams(true)), flag("Force", "do not ask, and take the session from your other client"),
+			flag("Purge", "delete the copies of pss that --copy-binary left there and no session runs; sessions are removed only where --name or --instance-id names them").
+				in(setHost, setHostInstance, setComputer, setComputerInstance)),
 		positional: [][]string{{"Id", "Session", "ConnectionUri", "ComputerName"}},
 		examples: []example{
 			{command: "pss remove-pssession --id 1", says: "one session"},
 			{command: "pss get-pssession --computer-name server01 --state Disconnected | pss remove-pssession", says: "what was left behind there"},
+			{command: "pss remove-pssession --host-name server01 --purge", says: "the copies of pss there that no session needs"},
 		},
 		run: runRemovePSSession,
 	}
 }
 
 func runRemovePSSession(ctx context.Context, rt *Runtime, in *input) error {
+	if in.Bool("purge") {
+		return runPurge(ctx, rt, in)
+	}
+	return removeSessions(ctx, rt, in)
+}
+
+func removeSessions(ctx context.Context, rt *Runtime, in *input) error {
 	force := in.Bool("force")
 	// What cannot be asked about is given up all the same: the agent forgets it.
 	t, err := readTargetsOr(ctx, rt, in, func(agent *client.Client, ref SessionRef, err error) error {

@@ -32,8 +32,9 @@ func TestMain(m *testing.M) {
 	if slices.Contains(verbs.LinkNames(true), name) {
 		os.Exit(run(context.Background(), os.Args)) // a link that install-links made
 	}
-	if os.Getenv(api.AskpassVariable) != "" {
-		os.Exit(run(context.Background(), os.Args)) // ssh calls it by another name
+	if os.Getenv(api.AskpassVariable) != "" || strings.HasPrefix(name, "pss-") {
+		keepCrashes()
+		os.Exit(run(context.Background(), os.Args)) // ssh's askpass, or a copy that went by ssh
 	}
 	if name != "pss" {
 		flag.Parse()

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"net"
+	"net/http"
 	"time"
 
 	"pss/config"
@@ -51,4 +52,9 @@ func (a *Agent) placeLocked(s *api.Session, e *entry) {
 	if s.Transport = api.TransportHTTPS; a.computerLocked(e.computer).link != nil {
 		s.Transport = api.TransportSSH
 	}
+}
+
+// handlePurge has a computer delete the copies of pss that no session there runs.
+func (a *Agent) handlePurge(_ http.ResponseWriter, r *http.Request, c *clientSession) (any, error) {
+	return a.hostFor(c, r.URL.Query().Get(api.QueryComputer)).Purge(r.Context(), "")
 }

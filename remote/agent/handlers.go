@@ -46,6 +46,7 @@ func (a *Agent) handler() http.Handler {
 	for _, route := range configurationRoutes {
 		handle("", route, a.handleConfigurations)
 	}
+	handle(http.MethodDelete, api.RouteCopies, a.handlePurge)
 	a.jobRoutes(handle)
 	// Everything else below a session passes through, also what a later version adds.
 	handle("", api.RouteSession+"/", a.handleForward)

@@ -26,6 +26,8 @@ const (
 	RouteConfigurations = "/v1/configurations"
 	RouteConfiguration  = "/v1/configurations/{configuration}"
 
+	RouteCopies = "/v1/copies" // of pss, which an ssh left on the computer
+
 	RouteJobs       = "/v1/jobs" // these are the agent's: a job is its own Id, or its or a child's InstanceId
 	RouteJob        = "/v1/jobs/{job}"
 	RouteJobStop    = "/v1/jobs/{job}/stop"

@@ -82,6 +82,17 @@ func (c *Client) Withdrawn(ctx context.Context, caller, question string) error {
 	return c.Do(ctx, Request{Method: http.MethodGet, Path: api.QuestionsPath(caller) + "/" + question})
 }
 
+// Purge deletes the copies of pss that an ssh left on the computer and no session runs.
+// At an agent, computer says which one is meant.
+func (c *Client) Purge(ctx context.Context, computer string) (*api.CopyList, error) {
+	path := api.RouteCopies
+	if computer != "" {
+		path += "?" + url.Values{api.QueryComputer: {computer}}.Encode()
+	}
+	list := &api.CopyList{}
+	return list, c.Do(ctx, Request{Method: http.MethodDelete, Path: path, Out: list})
+}
+
 // Session returns one session.
 func (c *Client) Session(ctx context.Context, session string) (*api.Session, error) {
 	s := &api.Session{}

@@ -33,6 +33,7 @@ func (h *Host) handler() http.Handler {
 	handle(http.MethodPost, api.RouteConfigurations, h.handleRegister)
 	handle(http.MethodPatch, api.RouteConfiguration, h.handleConfigure)
 	handle(http.MethodDelete, api.RouteConfiguration, h.handleUnregister)
+	handle(http.MethodDelete, api.RouteCopies, h.handlePurge)
 	for _, r := range [][2]string{
 		{http.MethodPost, api.RouteDetach}, {http.MethodPost, api.RouteStream}, {http.MethodPut, api.RoutePipeline},
 		{http.MethodGet, api.RouteRecords}, {http.MethodPost, api.RouteAck}, {http.MethodPost, api.RouteSignal},

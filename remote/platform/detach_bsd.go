@@ -3,6 +3,7 @@
 package platform
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 
@@ -21,3 +22,6 @@ func closeOnExecFrom(first uint) {
 func inOwnScope(*exec.Cmd) {}
 
 func selfForOthers() (string, error) { return os.Executable() }
+
+// ExecutableOf fails: this system does not tell.
+func ExecutableOf(int) (string, error) { return "", errors.ErrUnsupported }

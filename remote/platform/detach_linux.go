@@ -3,6 +3,7 @@ package platform
 import (
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,3 +18,10 @@ func closeOnExecFrom(first uint) {
 
 // selfForOthers names our process: another one's /proc/self is its own.
 func selfForOthers() (string, error) { return "/proc/" + strconv.Itoa(os.Getpid()) + "/exe", nil }
+
+// ExecutableOf returns the path of the binary that process pid runs, as it was called
+// when the process began.
+func ExecutableOf(pid int) (string, error) {
+	path, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/exe")
+	return strings.TrimSuffix(path, " (deleted)"), err
+}

@@ -27,7 +27,7 @@ const ReadyFD = 3
 // keptVariables are all that a role takes from its caller's environment: the
 // secrets of a shell or of a CI job must not live on in a daemon.
 var keptVariables = []string{
-	"PSS_HOME", "HOME", "USER", "LOGNAME", "PATH", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
+	"PSS_HOME", "HOME", "USER", "LOGNAME", "PATH", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME",
 	"GODEBUG", "GORACE", "GOTRACEBACK", "GOCOVERDIR", "PSS_TEST_FAULT", "PSS_TEST_POINT",
 }
 

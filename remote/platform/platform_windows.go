@@ -134,3 +134,6 @@ func InGroup(cmd *exec.Cmd, grace time.Duration) (over func()) {
 func selfPath() (string, error) { return os.Executable() }
 
 func selfForOthers() (string, error) { return os.Executable() }
+
+// ExecutableOf fails: this system does not tell.
+func ExecutableOf(int) (string, error) { return "", errors.ErrUnsupported }

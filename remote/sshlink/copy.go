@@ -120,7 +120,7 @@ func (l *Link) notCopied(p *process, err error) error {
 	p.settle()
 	reason := err.Error()
 	if said := reasonIn(p.words.String()); said != "" {
-		reason += ": " + said
+		reason = said
 	}
 	return api.Errorf(api.CodeUnreachable, "[%s] pss could not be copied: %s", l.s.Name, reason).WithID("CopyBinaryFailed").On(l.s.Name).
 		Hint("the copy goes to the folder pss of $XDG_CACHE_HOME or ~/.cache there: see that it can be written and may hold programs")

@@ -41,14 +41,15 @@ func (r *Relay) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer mux.Close()
-	stop := context.AfterFunc(ctx, func() { mux.Close() })
-	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { mux.Close() })()
 	var joins sync.WaitGroup
 	for {
 		s, err := mux.AcceptStream()
 		if err != nil {
 			mux.Close()
+			cancel()
 			joins.Wait()
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
 				return nil
@@ -72,6 +73,7 @@ func (r *Relay) join(ctx context.Context, s *smux.Stream) {
 		return
 	}
 	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if _, err := s.Write([]byte{joined}); err != nil {
 		return
 	}
@@ -87,6 +89,7 @@ func (r *Relay) join(ctx context.Context, s *smux.Stream) {
 	select {
 	case <-up:
 	case <-s.GetDieCh():
+	case <-ctx.Done():
 	case <-time.After(partTime):
 	}
 }

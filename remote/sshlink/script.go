@@ -27,8 +27,8 @@ const orOther = `for p in "$(command -v pss)" "$HOME/.local/bin/pss" "$HOME/bin/
 
 // orTake goes on with a copy that comes on standard input. It gets its name when it has
 // told its own checksum.
-const orTake = `umask 077; mkdir -p "$c"; f="$c/pss-$(uname -s)-$(uname -m)-$h"; p="$f.$$"; trap "rm -f $p" 0 1 2 15; say copy; ` +
-	`head -c $l >"$p"; chmod 700 "$p"; if [ "$("$p" checksum)" = $h ] && mv -f "$p" "$f"; then t "$f"; fi; say failed`
+const orTake = `umask 077; mkdir -p "$c"; f="$c/pss-$(uname -s)-$(uname -m)-$h"; p="$f.$$"; trap "rm -f $p" 0 1 2 13 15; say copy; ` +
+	`if head -c $l >"$p" && [ $(wc -c <"$p") -eq $l ] && chmod 700 "$p" && [ "$("$p" checksum)" = $h ] && mv -f "$p" "$f"; then t "$f"; fi; say failed`
 
 // script is the command line for the far side. size is that of the copy to be taken,
 // 0 for none.
