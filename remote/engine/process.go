@@ -21,10 +21,11 @@ type family struct {
 	id string // the value of platform.Marker
 
 	mu    sync.Mutex
-	sids  map[int]bool       // the sessions of our shells
-	seen  map[process]bool   // found to be ours once
-	other map[process]bool   // found not to be ours once
-	shell map[process]string // direct children, reaped by os/exec
+	sids  map[int]bool          // the sessions of our shells
+	seen  map[process]bool      // found to be ours once
+	other map[process]bool      // found not to be ours once
+	shell map[process]string    // direct children, reaped by os/exec
+	dead  map[process]time.Time // children of which only this is known, and since when
 }
 
 func newFamily(id string) *family {
@@ -103,20 +104,29 @@ func keepInterruptible() {
 	}
 }
 
+// nobodys is how long a dead child stays before it counts as an orphan's that nobody had
+// seen alive: who waits for a child of its own takes it at once.
+const nobodys = time.Second
+
 // reapOrphans reaps dead processes that were re-parented to us, and nobody else's.
 func reapOrphans(stop chan struct{}) {
 	died := make(chan os.Signal, 1)
 	signal.Notify(died, syscall.SIGCHLD)
 	defer signal.Stop(died)
+	var again <-chan time.Time
 	for {
 		select {
 		case <-died:
+		case <-again:
 		case <-stop:
 			return
 		}
+		again = nil
 		households.Lock()
 		for f := range households.open {
-			f.reap()
+			if f.reap() {
+				again = time.After(nobodys)
+			}
 		}
 		households.Unlock()
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"pss/remote/platform"
@@ -178,22 +179,36 @@ func (f *family) mine(pid int) bool {
 var ownSession, _ = unix.Getsid(0)
 
 // reap takes the exit status of dead orphans of ours. The shells themselves are
-// left to os/exec, and children of other parts of this program to those.
-func (f *family) reap() {
+// left to os/exec, and children of other parts of this program to those. It reports
+// whether there are some of which it is not yet known whose they are.
+func (f *family) reap() (again bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	before := f.dead
+	f.dead = map[process]time.Time{}
 	for _, pid := range children(os.Getpid(), false) {
 		s, ok := readStat(pid)
 		if !ok || s.state != 'Z' {
 			continue
 		}
-		if _, direct := f.shell[s.process]; direct || f.sids[pid] || !f.seen[s.process] && !f.sids[s.sid] {
+		if _, direct := f.shell[s.process]; direct || f.sids[pid] {
 			continue
+		}
+		if !f.seen[s.process] && !f.sids[s.sid] {
+			since, known := before[s.process]
+			if !known {
+				since = time.Now()
+			}
+			if time.Since(since) < nobodys {
+				f.dead[s.process], again = since, true
+				continue
+			}
 		}
 		var ws unix.WaitStatus
 		_, _ = unix.Wait4(pid, &ws, unix.WNOHANG, nil)
 		delete(f.seen, s.process)
 	}
+	return again
 }
 
 // posture says what a shell is doing.

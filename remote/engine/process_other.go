@@ -50,7 +50,7 @@ func (f *family) jobs(shell int, quick bool) []process {
 	return f.members()
 }
 
-func (f *family) reap() {}
+func (f *family) reap() (again bool) { return false }
 
 type posture int
 
