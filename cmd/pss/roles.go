@@ -59,11 +59,20 @@ func runAgent(ctx context.Context, log *slog.Logger) error {
 
 func runSessionHost(ctx context.Context, log *slog.Logger) error {
 	platform.SetProcessName("pss-session")
-	// A session host ends with its session, not with a signal that somebody sends
-	// to every process of a user: SIGTERM removes nothing and loses nothing.
+	// SIGTERM removes nothing: the session is Broken then, and all that it printed is kept.
 	ctx, stop := untilSignalled(ctx)
 	defer stop()
 	return sessionhost.Run(ctx, os.Stdin, readyPipe(), log)
+}
+
+// runInit is the first process of a container that was made for pss host. It holds the
+// host's lock for it, so that no other host comes in between when that is started again.
+func runInit() int {
+	var lock *platform.Lock // without it the host says what is wrong
+	if paths, err := config.Find(); err == nil && paths.Prepare() == nil {
+		lock, _ = platform.TakeLock(paths.HostLock())
+	}
+	return platform.RunInit(lock, slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 }
 
 // runHost is pss host, in the foreground or embedded.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pss/remote/api"
+	"pss/remote/platform"
 	"pss/remote/sshlink"
 	"pss/verbs"
 )
@@ -21,6 +22,9 @@ func run(ctx context.Context, args []string) int {
 		return 0
 	}
 	if len(args) > 1 {
+		if strings.EqualFold(args[1], "host") && platform.IsInit() {
+			return runInit()
+		}
 		switch args[1] {
 		case "agent":
 			return role(ctx, runAgent)

@@ -169,8 +169,8 @@ func (w *scene) end() {
 }
 
 // condition knows, beside testscript's own: [mount], whether a small file system
-// can be mounted, [foreign], whether a folder can be given away, and [sshd], whether
-// ssh servers can be started.
+// can be mounted, [foreign], whether a folder can be given away, [sshd], whether ssh
+// servers can be started, and [container], whether a process namespace can be made.
 func condition(name string) (bool, error) {
 	switch name {
 	case "mount":
@@ -179,6 +179,8 @@ func condition(name string) (bool, error) {
 		return os.Geteuid() == 0, nil
 	case "sshd":
 		return HaveSSHD(), nil
+	case "container":
+		return canContain(), nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }
@@ -199,6 +201,8 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"await":     cmdAwait,
 	"home":      cmdHome,
 	"computers": cmdComputers,
+	"container": cmdContainer,
+	"gone":      cmdGone,
 	"tmpfs":     cmdTmpfs,
 	"terminal":  cmdTerminal,
 	"type":      cmdType,

@@ -57,7 +57,11 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.Paths.Prepare(); err != nil {
 		return err
 	}
-	lock, err := platform.TakeLock(o.Paths.HostLock())
+	var err error
+	lock := platform.InheritedLock(o.Paths.HostLock())
+	if lock == nil {
+		lock, err = platform.TakeLock(o.Paths.HostLock())
+	}
 	if errors.Is(err, platform.ErrLocked) {
 		return api.Errorf(api.CodeAlreadyRunning, "another host serves the folder %s", o.Paths.State).On(o.Paths.State).
 			Hint("use that one, stop it first, or give this one its own PSS_HOME")
