@@ -38,6 +38,7 @@ type RunspaceInfo struct {
 	Reason              string `json:",omitempty"` // of Broken and Closed
 	Pid                 int    // of the session host
 	BootID              string `json:",omitempty"`
+	InitStart           uint64 `json:",omitempty"` // of the first process that it saw: tells a container's lives apart
 	Created             time.Time
 	Epoch               uint64      // the newest that was given out
 	Attached            *Attachment `json:",omitempty"`
@@ -81,7 +82,7 @@ func (r *RunspaceInfo) Running() *Pipeline {
 // its computer want to know. There may be thousands in one listing.
 func (r *RunspaceInfo) Brief() *RunspaceInfo {
 	b := *r
-	b.BootID, b.Changed = "", time.Time{}
+	b.BootID, b.InitStart, b.Changed = "", 0, time.Time{}
 	if b.Attached != nil {
 		a := *b.Attached
 		a.Agent = ""

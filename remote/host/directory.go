@@ -254,7 +254,7 @@ func (e *entry) facts() (*api.RunspaceInfo, error) {
 		return info, err
 	}
 	dead := *info
-	dead.Life, dead.Attached, dead.Reason = api.LifeBroken, nil, platform.LostReason(info.BootID)
+	dead.Life, dead.Attached, dead.Reason = api.LifeBroken, nil, platform.LostReason(platform.Life{BootID: info.BootID, Init: info.InitStart})
 	dead.Pipelines = append([]api.Pipeline(nil), info.Pipelines...)
 	for i := range dead.Pipelines {
 		if dead.Pipelines[i].Running() {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 
 	"pss/remote/api"
+	"pss/remote/platform"
 )
 
 // snapshot returns a copy of the facts with the pipelines' live numbers.
@@ -24,6 +25,12 @@ func (s *Session) snapshotLocked() api.RunspaceInfo {
 		info.Pipelines = append(info.Pipelines, p.factsLocked())
 	}
 	return info
+}
+
+// signLocked says which process the facts are of.
+func (s *Session) signLocked() {
+	life := platform.PresentLife()
+	s.info.Version, s.info.Pid, s.info.BootID, s.info.InitStart = api.Version, os.Getpid(), life.BootID, life.Init
 }
 
 // saveLocked writes the facts. Whoever cannot write them must not claim them,

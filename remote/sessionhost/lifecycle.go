@@ -2,7 +2,6 @@ package sessionhost
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"pss/remote/api"
@@ -19,8 +18,8 @@ func (s *Session) open(info *api.RunspaceInfo, first *api.Attachment, start *api
 	defer s.mu.Unlock()
 	engineName := s.info.Engine
 	s.info = *info
-	s.info.Format, s.info.Life, s.info.Version = 1, api.LifeOpen, api.Version
-	s.info.Pid, s.info.BootID, s.info.Created = os.Getpid(), platform.BootID(), time.Now()
+	s.info.Format, s.info.Life, s.info.Created = 1, api.LifeOpen, time.Now()
+	s.signLocked()
 	s.info.Engine = engineName
 	fillNext(&s.info)
 	if first != nil {
@@ -281,11 +280,47 @@ func (s *Session) closeEngine() {
 	}
 }
 
-// loseLocked turns the session Broken and what still ran into Lost.
-func (s *Session) loseLocked(reason string) {
+// toldToEnd is why a session is Broken whose process got SIGTERM or SIGINT.
+const toldToEnd = "its session host was told to end, as when a computer or container stops"
+
+// leave ends the session whose process was told to end. All that its command has printed
+// is kept, and what becomes of the command is told by whoever serves that next.
+func (s *Session) leave() {
+	s.mu.Lock()
+	open := s.info.Life == api.LifeOpen
+	if open {
+		s.leaving = true
+		s.brokenLocked(toldToEnd) // nothing begins any more
+	}
+	for _, p := range s.pipelines {
+		p.spool.Unblock()
+	}
+	s.mu.Unlock()
+	s.closeEngine()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if open {
+		s.loseLocked(toldToEnd)
+		s.noteLocked()
+	}
+	s.syncLocked()
+	if s.factsFile != nil {
+		if err := s.factsFile.Sync(); err != nil {
+			s.log.Warn("facts not synced", "error", err)
+		}
+	}
+}
+
+// brokenLocked turns the session Broken.
+func (s *Session) brokenLocked(reason string) {
 	s.info.Life, s.info.Reason = api.LifeBroken, reason
 	s.info.Attached = nil
 	s.idleSince = time.Now()
+}
+
+// loseLocked turns the session Broken and what still ran into Lost.
+func (s *Session) loseLocked(reason string) {
+	s.brokenLocked(reason)
 	for _, p := range s.pipelines {
 		if p.facts.Running() {
 			p.finishLocked(&api.PipelineEnd{Outcome: api.OutcomeLost, Error: s.lostError(reason)})

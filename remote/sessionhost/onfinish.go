@@ -13,7 +13,7 @@ import (
 // disk before it begins, so a process that dies here does not run it again.
 func (p *pipeline) tellLocked() {
 	s := p.s
-	if p.facts.OnFinish == "" || p.facts.Told {
+	if p.facts.OnFinish == "" || p.facts.Told || s.leaving { // whoever comes after us has the time for it
 		return
 	}
 	p.facts.Told = true

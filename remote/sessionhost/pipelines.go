@@ -277,7 +277,10 @@ func (k *sink) End(r engine.Result) {
 	if r.Outcome == api.OutcomeExited || r.Outcome == api.OutcomeStopped || r.Outcome == api.OutcomeSignaled {
 		end.ExitCode = &r.ExitCode
 	}
-	if r.Err != nil && r.Err.Code == api.CodeLost { // with its engine: what the shell's end says of it means nothing
+	switch {
+	case s.leaving && r.Outcome != api.OutcomeExited: // we have ended it, and nobody had asked for that
+		end = &api.PipelineEnd{Outcome: api.OutcomeLost, Error: s.lostError(s.info.Reason)}
+	case r.Err != nil && r.Err.Code == api.CodeLost: // with its engine: what the shell's end says of it means nothing
 		end = &api.PipelineEnd{Outcome: api.OutcomeLost, Error: s.lostError(r.Err.Message)}
 	}
 	if k.p.full != nil {

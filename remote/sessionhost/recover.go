@@ -32,14 +32,14 @@ func (s *Session) recover() error {
 		}
 	}
 	if s.info.Life == api.LifeOpen {
-		s.loseLocked(platform.LostReason(info.BootID))
+		s.loseLocked(platform.LostReason(platform.Life{BootID: info.BootID, Init: info.InitStart}))
 	}
 	for _, p := range s.pipelines {
 		if !p.facts.Running() {
 			p.tellLocked()
 		}
 	}
-	s.info.Version, s.info.Pid, s.info.BootID = api.Version, os.Getpid(), platform.BootID()
+	s.signLocked()
 	planted.Point("session-recover")
 	go s.endOrphans()
 	return s.saveLocked()

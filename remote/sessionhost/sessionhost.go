@@ -48,6 +48,7 @@ type Session struct {
 	idleSince time.Time   // of a session without an engine: when its last stream ended
 	timer     *time.Timer // of watch; nil before it
 	slow      bool        // watch's next look is more than a second away
+	leaving   bool        // the process was told to end
 
 	listener net.Listener
 	quit     chan struct{} // closed when the process shall end
@@ -172,6 +173,9 @@ func (s *Session) serve(ctx context.Context) error {
 		}
 	}
 	s.watch(ctx, srv)
+	if ctx.Err() != nil && !planted.On("stopped-without-words") {
+		s.leave()
+	}
 	shut, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	err := srv.Shutdown(shut)
