@@ -118,4 +118,10 @@
 //     logout ends nothing. What would end with the login is refused, not made.
 //   - 2026-11: a job's output is delivered to cmdlets by the frames of an attachment:
 //     resuming and acknowledging are the same for both.
+//   - 2026-11: as the first process of a container, pss host is two processes: an init
+//     that only reaps, and the host as its child. Whoever waits for all children takes
+//     exit codes that os/exec waits for; so the one that does has no os/exec. The init
+//     holds the host's lock: no other host comes in while that is started again.
+//   - 2026-11: a session host that is told to end breaks its session and keeps all that
+//     was printed. Why a command is lost is on disk before its container is gone.
 package remote
