@@ -163,6 +163,9 @@ func (a *Agent) closeIdle(c *clientSession, e *entry) {
 // watchOwner detaches a temporary session whose cmdlet ends without removing it:
 // the command goes on, and the session is listed from then on.
 func (a *Agent) watchOwner(c *clientSession, e *entry) {
+	if e.owner == 0 {
+		return // of another process namespace: only the end of its client session can be seen
+	}
 	lost := func() {
 		a.mu.Lock()
 		first := c.entries[e.instance] == e && e.temporary && !e.leaving
