@@ -37,6 +37,7 @@ type HostInfo struct {
 	Port        int
 	Fingerprint string // "sha256:…"
 	Pid         int
+	InitStart   uint64 `json:",omitempty"` // of the first process that it sees: whether Pid means anything to the reader
 	HostID      string
 	Version     string
 }

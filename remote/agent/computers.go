@@ -242,6 +242,9 @@ func readInfo(paths config.Paths) (info config.HostInfo, err error) {
 	if err := config.ReadJSON(paths.HostInfo(), &info); err != nil {
 		return info, err
 	}
+	if info.InitStart != 0 && info.InitStart != platform.PresentLife().Init {
+		return info, nil // of a container, or of another one: its pids are not ours
+	}
 	// A killed host's file may still lie there while the next one starts.
 	if st, err := platform.StatProcess(info.Pid); errors.Is(err, os.ErrNotExist) || st.State == 'Z' {
 		return info, fmt.Errorf("process %d, which it names, has ended", info.Pid)

@@ -162,7 +162,9 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 // announce tells where the host listens, to the agent by file and to whoever
 // started it by one line.
 func (h *Host) announce(addr *net.TCPAddr, cert tls.Certificate) error {
-	info := config.HostInfo{Fingerprint: client.Fingerprint(cert.Leaf), Pid: os.Getpid(), HostID: h.hostID, Version: api.Version}
+	info := config.HostInfo{
+		Fingerprint: client.Fingerprint(cert.Leaf), Pid: os.Getpid(), InitStart: platform.PresentLife().Init, HostID: h.hostID, Version: api.Version,
+	}
 	if addr != nil {
 		info.Address, info.Port = addr.IP.String(), addr.Port
 	}
