@@ -2,8 +2,8 @@
 //
 // # Four processes
 //
-//	pss <cmdlet> ──unix──► pss agent ──TLS 1.3──► pss host ──unix──► pss session-host ── bash | sh
-//	  one command           one per user           one per computer     one per PSSession
+//	pss <cmdlet> ──unix──► pss agent ──TLS 1.3, or ssh──► pss host ──unix──► pss session-host ── bash | sh
+//	  one command           one per user                   one per computer     one per PSSession
 //
 // A cmdlet (package verbs) parses, asks the agent, prints and is gone. The agent
 // (remote/agent) plays the part of PowerShell's client process: Ids, connections,
@@ -124,4 +124,14 @@
 //     holds the host's lock: no other host comes in while that is started again.
 //   - 2026-11: a session host that is told to end breaks its session and keeps all that
 //     was printed. Why a command is lost is on disk before its container is gone.
+//   - 2026-11: a computer that ssh reaches has one ssh process, and in it connections of
+//     smux (remote/sshlink), each as good as one of TLS: nothing above knows the difference.
+//     The far end is a process of its own that passes bytes to the host's unix socket, so
+//     that a host may end and start again under a living ssh.
+//   - 2026-11: a ref names a computer and the way to it (api.SSHTarget.Ref); a session is
+//     its InstanceId, so one that is asked for by another way goes on by that.
+//   - 2026-11: ssh asks through a program of its own choosing (SSH_ASKPASS, which is this
+//     binary), the agent passes that on, and the cmdlet fetches it: an agent has no terminal.
+//   - 2026-11: what the far side's shell is told never grows a parameter: an older pss must
+//     understand it. What is new is said once both ends talk.
 package remote

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ const (
 	fromDirectories
 	fromComputers
 	fromURIs
+	fromHosts
 	fromConfigurations
 	fromSessionIDs
 	fromSessionNames
@@ -45,6 +47,10 @@ func sourceOf(cmd *command, p *param) source {
 		return fromComputers
 	case "ConnectionUri":
 		return fromURIs
+	case "HostName":
+		return fromHosts
+	case "KeyFilePath":
+		return fromFiles
 	case "ConfigurationName":
 		return fromConfigurations
 	case "Session":
@@ -73,7 +79,7 @@ func (p *prompt) values(ctx context.Context, rt *Runtime, q *param) []candidate 
 	}
 	from := sourceOf(p.cmd, q)
 	find := map[source]finder{
-		fromComputers: findComputers, fromURIs: findComputers, fromConfigurations: findConfigurations,
+		fromComputers: findComputers, fromURIs: findComputers, fromHosts: findHosts, fromConfigurations: findConfigurations,
 		fromSessionIDs: p.findSessions, fromSessionNames: p.findSessions, fromInstanceIDs: p.findSessions,
 		fromJobIDs: findJobs, fromJobNames: findJobs, fromJobInstanceIDs: findJobs,
 	}[from]
@@ -157,7 +163,7 @@ func known(ctx context.Context, rt *Runtime) *api.Known {
 // findSessions finds the sessions that were shown in this client session: those on the
 // computers that the command line names, or else those that it holds.
 func (p *prompt) findSessions(ctx context.Context, rt *Runtime, from source, add func(text, says string)) {
-	computers := slices.Concat(p.given["ComputerName"], p.given["ConnectionUri"])
+	computers := slices.Concat(p.given["ComputerName"], p.given["ConnectionUri"], hostsOf(p.given["HostName"]))
 	for _, s := range known(ctx, rt).Sessions {
 		there := contains(computers, s.ComputerName) || s.ComputerName == "localhost" && slices.Contains(computers, ".")
 		if !there && !(len(computers) == 0 && s.Mine) {
@@ -207,7 +213,7 @@ func findComputers(ctx context.Context, rt *Runtime, from source, add func(text,
 	seen := map[string]bool{}
 	fitting := func(name, says string) {
 		key, uri := strings.ToLower(name), api.ComputerOf(name) != name
-		if !seen[key] && uri == (from == fromURIs) {
+		if !api.IsSSHRef(name) && !seen[key] && uri == (from == fromURIs) {
 			seen[key] = true
 			add(name, says)
 		}
@@ -216,7 +222,7 @@ func findComputers(ctx context.Context, rt *Runtime, from source, add func(text,
 	if paths, err := rt.paths(); err == nil {
 		if conf, err := paths.LoadClient(); err == nil {
 			for _, name := range slices.Sorted(maps.Keys(conf.Computers)) {
-				fitting(name, conf.Computers[name].Address)
+				fitting(name, cmp.Or(conf.Computers[name].Address, conf.Computers[name].SSH))
 			}
 			for _, name := range slices.Sorted(maps.Keys(conf.Groups)) {
 				fitting("@"+name, strings.Join(conf.Groups[name], ", "))

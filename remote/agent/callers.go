@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"pss/remote/api"
 	"pss/remote/sshlink"
@@ -121,7 +122,11 @@ type question struct {
 	over   context.Context // ends with it
 }
 
-// of returns the asker with this id, as long as a request of its has not ended.
+// askerStays is how long an asker is kept without a request: one that tries again after
+// an outage goes on with the question that it was asked.
+const askerStays = 10 * time.Second
+
+// of returns the asker with this id, which is kept until its requests have ended.
 func (s *askers) of(id string, gone <-chan struct{}) *asker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,6 +138,7 @@ func (s *askers) of(id string, gone <-chan struct{}) *asker {
 	k.open++
 	go func() {
 		<-gone
+		time.Sleep(askerStays)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if k.open--; k.open == 0 {

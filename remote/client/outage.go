@@ -95,6 +95,9 @@ func (e *brokenError) Error() string { return e.err.Error() }
 // open makes one attempt to get a connection.
 func (d *Drive) open(ctx context.Context, bound time.Duration) (*Stream, error) {
 	limit := DefaultTimeout // the agent and the host may have to start first
+	if d.Client != nil && d.Client.Timeout > limit {
+		limit = d.Client.Timeout // and somebody be asked for a passphrase
+	}
 	if d.Lost() {
 		limit = max(min(bound, d.outage.left(d)), firstRetry)
 	}
