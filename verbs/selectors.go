@@ -98,10 +98,15 @@ func readSelector(rt *Runtime, in *input) (selector, error) {
 	if s.computers, err = readComputers(rt, in); in.cmd.asks() {
 		s.computers = once(s.computers)
 	}
-	s.patterns = slices.DeleteFunc(slices.Clone(s.computers), func(c string) bool { return !HasWildcard(c) })
-	s.computers = slices.DeleteFunc(s.computers, HasWildcard)
+	s.patterns = slices.DeleteFunc(slices.Clone(s.computers), func(c string) bool { return !isComputerPattern(c) })
+	s.computers = slices.DeleteFunc(s.computers, isComputerPattern)
 	return s, err
 }
+
+// isComputerPattern reports whether a computer is meant by a pattern. What ssh reaches
+// never is: the question mark in its ref comes before ssh's options, and brackets hold
+// an address.
+func isComputerPattern(c string) bool { return !api.IsSSHRef(c) && HasWildcard(c) }
 
 // empty reports whether nothing was selected.
 func (s *selector) empty() bool {
