@@ -17,6 +17,7 @@ type bench struct {
 	env     []string
 	pss     *product
 	ssh     *sshServer
+	far     *farComputer
 	empty   string // the empty Go program
 	samples int    // of a latency
 	bulk    int    // of a throughput
@@ -40,6 +41,7 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	b.env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "TERM=xterm", "LANG=C.UTF-8"}
 	b.pss = newProduct(b, o.pss, filepath.Join(dir, "pss"))
 	b.ssh = newSSHServer(b, filepath.Join(dir, "ssh"), home)
+	b.far = newFarComputer(b, filepath.Join(dir, "far"))
 	return b, os.Mkdir(home, 0o700)
 }
 
@@ -56,7 +58,7 @@ func (b *bench) start() error {
 
 // close ends everything that was started and removes the folder.
 func (b *bench) close() error {
-	return errors.Join(b.pss.stop(), b.ssh.stop(), os.RemoveAll(b.dir))
+	return errors.Join(b.pss.stop(), b.far.stop(), b.ssh.stop(), os.RemoveAll(b.dir))
 }
 
 // buildEmpty compiles a program that does nothing, as pss is compiled: the floor

@@ -1,6 +1,6 @@
 // Command benchmark measures pss side by side with its peers, in one run and on
 // one machine: OpenSSH on loopback over a warm ControlMaster connection, tmux
-// behind it, and an empty Go program. It prints one table with the medians, their
+// behind it, and an empty Go program; and pss over ssh beside that ssh alone. It prints one table with the medians, their
 // ratio and what must be reached.
 //
 // One sample is the wall time of one process from its start to its exit, with

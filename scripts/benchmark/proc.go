@@ -28,6 +28,12 @@ func processesWith(variable string) []int {
 	return pids
 }
 
+// nameOf returns the name of a process's program, or "" when it has ended.
+func nameOf(pid int) string {
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSpace(string(name))
+}
+
 // childrenOf returns the processes that a process has started.
 func childrenOf(pid int) []int {
 	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is valid

@@ -117,7 +117,12 @@ func (p *product) stop() error {
 	if list, err := p.list(context.Background(), "get-pssession", "--computer-name", "localhost"); err == nil {
 		_ = p.remove(context.Background(), list)
 	}
-	for _, sig := range []os.Signal{os.Interrupt, os.Kill, os.Kill} {
+	return p.end(os.Interrupt, os.Kill, os.Kill)
+}
+
+// end sends each process the signals, one after another while there still are some.
+func (p *product) end(signals ...os.Signal) error {
+	for _, sig := range signals {
 		err := until(context.Background(), 5*time.Second, func() (bool, error) {
 			pids := processesWith("PSS_HOME=" + p.home)
 			for _, pid := range pids {

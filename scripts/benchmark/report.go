@@ -15,8 +15,8 @@ type result struct {
 	ours      string // as printed
 	theirs    string
 	ratio     float64 // ours to the peer's or, without a peer, to the limit
-	limit     float64
-	atLeast   bool // the ratio must reach the limit, else it must not exceed it
+	limit     float64 // or 0: the number is only for information
+	atLeast   bool    // the ratio must reach the limit, else it must not exceed it
 }
 
 // latency compares two wall times: ours may be at most limit times the peer's.
@@ -52,6 +52,9 @@ func memory(operation string, s sizes) result {
 
 // ok reports whether the number was reached.
 func (r *result) ok() bool {
+	if r.limit == 0 {
+		return true
+	}
 	if r.atLeast {
 		return r.ratio >= r.limit
 	}
@@ -60,6 +63,9 @@ func (r *result) ok() bool {
 
 // must says what has to be reached.
 func (r *result) must() string {
+	if r.limit == 0 {
+		return "-"
+	}
 	if r.atLeast {
 		return fmt.Sprintf("≥ %.2f", r.limit)
 	}
@@ -76,7 +82,9 @@ func report(w io.Writer, results []result) {
 	for i := range results {
 		r := &results[i]
 		verdict := "ok"
-		if !r.ok() {
+		if r.limit == 0 {
+			verdict = "-"
+		} else if !r.ok() {
 			verdict = "MISSED"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%.2f\t%s\t%s\t%s\n", r.operation, r.ours, r.theirs, r.ratio, r.must(), verdict, r.peer)

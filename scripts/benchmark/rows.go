@@ -20,6 +20,9 @@ var rows = []row{
 	{"connect-pssession", measureConnect},
 	{"1 GiB live", measureLive},
 	{"1 GiB spooled", measureSpooled},
+	{"ssh transport: invoke-command true", measureWarm},
+	{"ssh transport: first contact", measureCold},
+	{"ssh transport: 1 GiB live", measureThrough},
 	{"idle session memory", measureIdle},
 	{"1000 sessions", measureMany},
 }

@@ -22,6 +22,7 @@ type sshServer struct {
 	home    string // of the shells behind it: empty, so that no start file counts
 	user    string
 	port    int
+	env     []string    // of the shells, NAME=VALUE, beside HOME
 	running []*exec.Cmd // sshd and the master connections
 }
 
@@ -92,7 +93,7 @@ ListenAddress 127.0.0.1
 HostKey %s
 AuthorizedKeysFile %s
 PidFile %s
-SetEnv HOME=%s
+SetEnv %s
 PermitRootLogin yes
 StrictModes no
 UsePAM no
@@ -101,7 +102,7 @@ PrintMotd no
 PrintLastLog no
 MaxSessions 200
 MaxStartups 200:30:400
-`, s.port, s.path("host"), s.path("auth"), s.path("pid"), s.home)
+`, s.port, s.path("host"), s.path("auth"), s.path("pid"), strings.Join(append([]string{"HOME=" + s.home}, s.env...), " "))
 	if err := os.WriteFile(s.path("sshd_config"), []byte(conf), 0o600); err != nil {
 		return err
 	}
@@ -135,14 +136,7 @@ func freePort() (int, error) {
 
 // startMaster opens the warm connection for a cipher; "" is ssh's own choice.
 func (s *sshServer) startMaster(cipher string) error {
-	args := []string{
-		"-F", "none", "-p", strconv.Itoa(s.port), "-i", s.path("id"),
-		"-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=" + s.path("known"),
-		"-o", "LogLevel=ERROR", "-o", "ControlMaster=yes", "-o", "ControlPath=" + s.control(cipher), "-N",
-	}
-	if cipher != "" {
-		args = append(args, "-c", cipher)
-	}
+	args := append(s.arguments(cipher), "-o", "ControlMaster=yes", "-o", "ControlPath="+s.control(cipher), "-N")
 	if err := s.launch("ssh", append(args, s.user+"@127.0.0.1")...); err != nil {
 		return err
 	}
@@ -151,6 +145,24 @@ func (s *sshServer) startMaster(cipher string) error {
 		_, err := check.time(s.b.ctx)
 		return err == nil, s.b.ctx.Err()
 	})
+}
+
+// arguments are those of an ssh that logs in.
+func (s *sshServer) arguments(cipher string) []string {
+	args := []string{"-F", "none", "-p", strconv.Itoa(s.port), "-i", s.path("id")}
+	for _, o := range s.options(cipher) {
+		args = append(args, "-o", o)
+	}
+	return args
+}
+
+// options are what else it needs to know.
+func (s *sshServer) options(cipher string) []string {
+	list := []string{"IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=" + s.path("known"), "LogLevel=ERROR"}
+	if cipher != "" {
+		list = append(list, "Ciphers="+cipher)
+	}
+	return list
 }
 
 func (s *sshServer) control(cipher string) string {
@@ -201,6 +213,12 @@ func (s *sshServer) over(remote string, options ...string) command {
 
 func (s *sshServer) overCipher(cipher, remote string, options ...string) command {
 	argv := append([]string{"ssh", "-F", "none", "-S", s.control(cipher)}, options...)
+	return command{env: s.b.env, argv: append(argv, s.user+"@127.0.0.1", remote)}
+}
+
+// alone runs a remote command through a connection of its own.
+func (s *sshServer) alone(remote string) command {
+	argv := append([]string{"ssh"}, s.arguments("")...)
 	return command{env: s.b.env, argv: append(argv, s.user+"@127.0.0.1", remote)}
 }
 
