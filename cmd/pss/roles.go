@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -129,8 +130,11 @@ func runRelay(ctx context.Context, paths config.Paths, in verbs.HostSettings) er
 		_, err := client.StartRole(ctx, paths.HostLog(), "host", "--embedded", "--listen", config.ListenNone)
 		return err
 	}
+	// Like a role it mostly waits, and what it passes on goes from one goroutine to the
+	// next: on one processor that wakes no threads.
+	runtime.GOMAXPROCS(1)
 	r := &sshlink.Relay{
-		In: os.Stdin, Out: os.Stdout, Hello: in.Hello, Heartbeat: heartbeat,
+		In: platform.Polled(os.Stdin), Out: platform.Polled(os.Stdout), Hello: in.Hello, Heartbeat: heartbeat,
 		Dial: client.DialOwner(paths.HostSocket(), client.FromSSH(os.Getenv("SSH_CONNECTION")), start),
 	}
 	return r.Run(ctx)

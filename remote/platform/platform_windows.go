@@ -137,3 +137,6 @@ func selfForOthers() (string, error) { return os.Executable() }
 
 // ExecutableOf fails: this system does not tell.
 func ExecutableOf(int) (string, error) { return "", errors.ErrUnsupported }
+
+// Polled returns f: Windows has no pipes that are polled.
+func Polled(f *os.File) *os.File { return f }
