@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -114,8 +115,8 @@ const calm = 300 * time.Millisecond
 
 // measureCold runs a command on a computer where nothing of pss runs, and nothing
 // runs here: agent, ssh, host, session host and shell are started for it. Beside it,
-// for information, what remains of that when only the ssh has to be made, and when
-// the host runs there, too.
+// for information, what remains of that when only the ssh has to be made, and how
+// much of it are the account's start files.
 func measureCold(b *bench) ([]result, error) {
 	f := b.far
 	if err := f.start(); err != nil {
@@ -139,7 +140,26 @@ func measureCold(b *bench) ([]result, error) {
 		}
 		results = append(results, latency(c.operation, "ssh true, new connection", m[0], m[1], c.limit))
 	}
-	return results, nil
+	profile, err := b.loginShell()
+	if err != nil {
+		return nil, err
+	}
+	m, err := takeTurns(b.ctx, b.samples, 2, subject{command: profile}, peer)
+	if err != nil {
+		return nil, err
+	}
+	return append(results, latency("in the first contact: the login shell, for PATH", "ssh true, new connection", m[0], m[1], 0)), nil
+}
+
+// loginShell is how a host asks for the PATH of the account when it starts. What the
+// account's own start files do there counts for pss alone: ssh's shells here have an
+// empty home.
+func (b *bench) loginShell() (command, error) {
+	u, err := user.Current()
+	if err != nil {
+		return command{}, err
+	}
+	return command{env: []string{"HOME=" + u.HomeDir, "PATH=/usr/bin:/bin"}, argv: []string{"bash", "-lc", "true"}}, nil
 }
 
 // nothingRuns ends pss on both sides and forgets what it knew.
