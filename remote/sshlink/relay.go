@@ -23,6 +23,41 @@ type Relay struct {
 	Hello     string // the number that the Link waits for
 	Heartbeat time.Duration
 	Dial      func(context.Context) (net.Conn, error)
+
+	first <-chan dialled // yields the connection that was dialled ahead, once
+}
+
+// dialled is a connection to the host, or why there is none.
+type dialled struct {
+	conn net.Conn
+	err  error
+}
+
+// ahead dials while the two ends still greet each other: the host may have to start.
+func ahead(ctx context.Context, dial func(context.Context) (net.Conn, error)) <-chan dialled {
+	made := make(chan dialled, 1)
+	go func() {
+		conn, err := dial(ctx)
+		if err == nil {
+			context.AfterFunc(ctx, func() { conn.Close() })
+		}
+		made <- dialled{conn, err}
+		close(made)
+	}()
+	return made
+}
+
+// dial connects to the host, for the first time with what was dialled ahead.
+func (r *Relay) dial(ctx context.Context) (net.Conn, error) {
+	select {
+	case d, ok := <-r.first:
+		if ok {
+			return d.conn, d.err
+		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return r.Dial(ctx)
 }
 
 // Run serves the link.
@@ -31,6 +66,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.first = ahead(ctx, r.Dial)
 	if _, err := fmt.Fprintf(r.Out, "%s%s %s\n", mark, r.Hello, line); err != nil {
 		return err
 	}
@@ -41,8 +79,6 @@ func (r *Relay) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	defer context.AfterFunc(ctx, func() { mux.Close() })()
 	var joins sync.WaitGroup
 	for {
@@ -66,7 +102,7 @@ func (r *Relay) join(ctx context.Context, s *smux.Stream) {
 	if _, err := s.Write([]byte{alive}); err != nil {
 		return
 	}
-	conn, err := r.Dial(ctx)
+	conn, err := r.dial(ctx)
 	if err != nil {
 		text, _ := json.Marshal(api.AsError(err)) // our own type
 		_, _ = s.Write(append([]byte{failed}, text...))

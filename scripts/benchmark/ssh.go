@@ -23,6 +23,7 @@ type sshServer struct {
 	user    string
 	port    int
 	env     []string    // of the shells, NAME=VALUE, beside HOME
+	passwd  string      // what /etc/passwd is to the server and its shells; empty: what it is
 	running []*exec.Cmd // sshd and the master connections
 }
 
@@ -106,7 +107,11 @@ MaxStartups 200:30:400
 	if err := os.WriteFile(s.path("sshd_config"), []byte(conf), 0o600); err != nil {
 		return err
 	}
-	if err := s.launch(sshd, "-D", "-f", s.path("sshd_config"), "-E", s.path("log")); err != nil {
+	argv := []string{sshd, "-D", "-f", s.path("sshd_config"), "-E", s.path("log")}
+	if s.passwd != "" {
+		argv = append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" /etc/passwd && exec "$@"`, s.passwd}, argv...)
+	}
+	if err := s.launch(argv[0], argv[1:]...); err != nil {
 		return err
 	}
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
