@@ -376,6 +376,9 @@ func replyError(resp *http.Response, data []byte) error {
 	if err := json.Unmarshal(data, &e); err == nil && e.Code != "" {
 		return &e
 	}
+	if isWinRM(resp.Header) {
+		return winRMError("")
+	}
 	code := api.CodeInternal
 	switch resp.StatusCode {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:

@@ -59,7 +59,7 @@ func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
 				return c, nil
 			}
 			if !errors.Is(err, errHandshakeCut) || try == handshakeTries {
-				return nil, err
+				return nil, recognised(ctx, at.Address, err)
 			}
 			select {
 			case <-ctx.Done():
