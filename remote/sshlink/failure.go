@@ -33,6 +33,10 @@ func startFailed(name, said, noise string, cause error, state *os.ProcessState) 
 			code, id = api.CodeAccessDenied, "SSHAccessDenied"
 		}
 	}
+	wrongKey := strings.Contains(said, "Host key verification failed") || strings.Contains(said, "IDENTIFICATION HAS CHANGED")
+	if wrongKey {
+		id = "SSHHostKeyNotTrusted"
+	}
 	reason := reasonIn(said)
 	if reason == "" {
 		reason = fmt.Sprintf("it ended before pss was started there (%v)", state)
@@ -45,7 +49,7 @@ func startFailed(name, said, noise string, cause error, state *os.ProcessState) 
 	}
 	e := api.Errorf(code, "[%s] ssh: %s", name, reason).WithID(id).On(name)
 	switch {
-	case strings.Contains(said, "Host key verification failed") || strings.Contains(said, "IDENTIFICATION HAS CHANGED"):
+	case wrongKey:
 		return e.Hint("see that 'ssh %s true' works: it asks about the key of the computer, or says what is wrong with it", name)
 	case code == api.CodeAccessDenied:
 		return e.Hint("see that 'ssh %s true' works; without a terminal ssh can ask for no password or passphrase", name)
