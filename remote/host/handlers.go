@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"pss/remote/api"
 	"pss/remote/client"
@@ -85,8 +86,11 @@ func (h *Host) asker(r *http.Request) api.ClientID {
 	return api.ClientID{Principal: h.owner, ID: r.Header.Get(api.HeaderClient)}
 }
 
-func (h *Host) handleVersion(http.ResponseWriter, *http.Request) (any, error) {
-	return &api.VersionInfo{Version: api.Version, Protocol: api.ProtocolVersion, Role: "host", Pid: os.Getpid(), HostID: h.hostID}, nil
+func (h *Host) handleVersion(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return &api.VersionInfo{
+		Version: api.Version, Protocol: api.ProtocolVersion, Role: "host", Pid: os.Getpid(), HostID: h.hostID,
+		User: h.asker(r).Principal, Time: time.Now(),
+	}, nil
 }
 
 func (h *Host) handleHeartbeat(w http.ResponseWriter, r *http.Request) (any, error) {
