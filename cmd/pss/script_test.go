@@ -219,6 +219,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"sshd":      cmdSSHD,
 	"sshnet":    cmdSSHNet,
 	"sshproc":   cmdSSHProc,
+	"listener":  cmdListener,
 }
 
 // cmdCode runs a command and demands its exit code, or any other: code 3 pss …

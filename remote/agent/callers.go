@@ -65,6 +65,10 @@ func (k *computer) caller(ctx context.Context) *sshlink.Caller {
 	}
 	told := c.told()
 	k.env = environment(told.Env)
+	aside, trial := ctx.Value(trialKey{}).(bool)
+	if aside {
+		return &sshlink.Caller{Env: append(slices.Clone(k.env), "SSH_ASKPASS_REQUIRE=never"), Copy: told.Copy, Connect: k.connecting}
+	}
 	sc := &sshlink.Caller{Env: k.env, Copy: told.Copy, Connect: k.connecting}
 	if told.ID == "" {
 		return sc
@@ -73,7 +77,9 @@ func (k *computer) caller(ctx context.Context) *sshlink.Caller {
 	sc.Tell = asker.tell
 	if told.Ask {
 		sc.Asking = asker.asking
-		sc.Confirm = asker.confirm
+		if !trial {
+			sc.Confirm = asker.confirm
+		}
 		sc.Prompt = func() ([]string, func()) { return k.a.askpass(asker) }
 	}
 	return sc

@@ -36,6 +36,7 @@ func (a *Agent) handler() http.Handler {
 	handle(http.MethodGet, api.RouteVersion, a.handleVersion)
 	a.questionRoutes(handle)
 	handle(http.MethodGet, api.RouteKnown, a.handleKnown)
+	handle(http.MethodGet, api.RouteTest, a.handleTest)
 	handle(http.MethodGet, api.RouteSessions, a.handleList)
 	handle(http.MethodPut, api.RouteSession, a.handleCreate)
 	handle(http.MethodGet, api.RouteSession, a.handleGet)

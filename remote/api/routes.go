@@ -11,6 +11,7 @@ const (
 	RouteAnswer    = "/v1/questions/{caller}/{question}" // and what is answered
 	RouteAskpass   = "/v1/askpass"                       // of the agent, for the program that ssh starts to ask
 	RouteKnown     = "/v1/known"                         // of the agent
+	RouteTest      = "/v1/test"                          // of the agent: the ways to one computer
 	RouteSessions  = "/v1/sessions"
 	RouteSession   = "/v1/sessions/{session}"
 	RouteAttach    = "/v1/sessions/{session}/attach"
@@ -51,7 +52,7 @@ const (
 	TypeFrames = "application/vnd.pss.frames"
 	TypeText   = "text/plain"
 
-	QueryComputer = "computer" // of GET sessions at the agent; repeated
+	QueryComputer = "computer" // of GET sessions at the agent, repeated; of GET test
 	QueryAll      = "all"      // of GET sessions at the agent: every computer that the user has used
 	QueryThrottle = "throttle" // how many of them are asked at once
 	QueryForce    = "force"

@@ -50,6 +50,7 @@ var messages = map[string]func() any{
 	"start-request":         func() any { return &api.StartRequest{} },
 	"stream-hello":          func() any { return &api.StreamHello{} },
 	"stream-request":        func() any { return &api.StreamRequest{} },
+	"test-reply":            func() any { return &api.TestReply{} },
 	"version-info":          func() any { return &api.VersionInfo{} },
 	"unknown-session":       func() any { return &api.Session{} },       // with members added by hand
 	"unknown-stream":        func() any { return &api.StreamRequest{} }, // with members added by hand

@@ -61,6 +61,13 @@ func (c *Client) Known(ctx context.Context) (*api.Known, error) {
 	return k, c.Do(ctx, Request{Method: http.MethodGet, Path: api.RouteKnown, Out: k})
 }
 
+// Test makes an agent try each way to a computer.
+func (c *Client) Test(ctx context.Context, computer string) (*api.TestReply, error) {
+	r := &api.TestReply{}
+	path := api.RouteTest + "?" + url.Values{api.QueryComputer: {computer}}.Encode()
+	return r, c.Do(ctx, Request{Method: http.MethodGet, Path: path, Out: r})
+}
+
 // Askpass asks the person behind an ssh.
 func (c *Client) Askpass(ctx context.Context, req *api.AskpassRequest) (a api.Answer, err error) {
 	return a, c.Do(ctx, Request{Method: http.MethodPost, Path: api.RouteAskpass, In: req, Out: &a})

@@ -1,0 +1,111 @@
+//go:build linux
+
+package main
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"pss/remote/api"
+	"pss/remote/client"
+)
+
+// cmdListener starts a TLS server that is no host of this build, and makes its name
+// known in config.toml: listener win winrm -pinned -tls12
+//
+//	winrm    Windows Remote Management, which lets nobody in
+//	other    a web server that knows no path
+//	old      a host that tells neither its clock nor its user
+//	ahead    a host whose clock is 90 seconds ahead
+//	behind   a host whose clock is 2.5 seconds behind
+//
+//	-pinned  config.toml has its fingerprint
+//	-tls12   it knows no TLS 1.3
+//
+// $NAME is its address. NAME.log gets a line for each request: how it is asked, and
+// with which Authorization.
+func cmdListener(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: listener NAME winrm|other|old|ahead|behind [-pinned] [-tls12]")
+	}
+	name := args[0]
+	answer, known := map[string]http.HandlerFunc{
+		"winrm": answerWinRM, "other": http.NotFound,
+		"old":    answerVersion(func(*api.VersionInfo) {}),
+		"ahead":  answerVersion(clockOff(90 * time.Second)),
+		"behind": answerVersion(clockOff(-2500 * time.Millisecond)),
+	}[args[1]]
+	if !known {
+		ts.Fatalf("listener: unknown kind %q", args[1])
+	}
+	file, err := os.Create(ts.MkAbs(name + ".log"))
+	ts.Check(err)
+	var mu sync.Mutex // of the file
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		fmt.Fprintf(file, "%s %s %q\n", r.Method, r.URL.Path, r.Header.Get("Authorization"))
+		mu.Unlock()
+		answer(w, r)
+	}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.TLS = &tls.Config{}
+	pinned := false
+	for _, word := range args[2:] {
+		switch word {
+		case "-pinned":
+			pinned = true
+		case "-tls12":
+			srv.TLS.MaxVersion = tls.VersionTLS12
+		default:
+			ts.Fatalf("listener: unknown option %q", word)
+		}
+	}
+	srv.StartTLS()
+	ts.Defer(func() {
+		srv.Close()
+		file.Close()
+	})
+	entry := fmt.Sprintf("[computers.%s]\naddress = %q\n", name, srv.Listener.Addr())
+	if pinned {
+		entry += fmt.Sprintf("fingerprint = %q\n", client.Fingerprint(srv.Certificate()))
+	}
+	ts.Check(appendTo(filepath.Join(ts.Getenv("PSS_HOME"), "config.toml"), entry))
+	ts.Setenv(name, srv.Listener.Addr().String())
+}
+
+// answerWinRM answers as Windows Server 2022 does to whoever has not said who he is.
+func answerWinRM(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", "Microsoft-HTTPAPI/2.0")
+	if r.Method != http.MethodPost || r.URL.Path != "/wsman" {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	for _, offer := range []string{"Negotiate", "Kerberos", `Basic realm="WSMAN"`} {
+		w.Header().Add("WWW-Authenticate", offer)
+	}
+	w.WriteHeader(http.StatusUnauthorized)
+}
+
+// answerVersion answers as a host, whose version tells adds to.
+func answerVersion(tells func(*api.VersionInfo)) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		v := api.VersionInfo{Version: "0.0.9", Protocol: api.ProtocolVersion, Role: "host", HostID: "4b1b5ba0-0000-4000-8000-000000000001"}
+		tells(&v)
+		w.Header().Set(api.HeaderVersion, v.Version)
+		_ = json.NewEncoder(w).Encode(&v) // a client that has left misses it
+	}
+}
+
+func clockOff(by time.Duration) func(*api.VersionInfo) {
+	return func(v *api.VersionInfo) { v.User, v.Time = "ops", time.Now().Add(by) }
+}
