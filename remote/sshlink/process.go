@@ -43,7 +43,6 @@ type process struct {
 
 	mu    sync.Mutex // guards what follows
 	ended bool
-	err   error
 }
 
 // words keep the end of what ssh wrote to its standard error: its banners, questions
@@ -121,7 +120,7 @@ func start(name, nonce, ssh string, argv, env []string) (*process, error) {
 // join starts the connections, once the far end has said hello.
 func (p *process) join(heartbeat time.Duration) (err error) {
 	if p.mux, err = smux.Client(p.pipes, muxConfig(heartbeat, 3*heartbeat)); err != nil {
-		p.end(err)
+		p.end()
 	}
 	return err
 }
@@ -158,12 +157,10 @@ func (p *process) watch(idle time.Duration) {
 }
 
 // end ends the link and its ssh, and does not wait for that.
-func (p *process) end(why error) {
+func (p *process) end() {
 	p.mu.Lock()
 	first := !p.ended
-	if first {
-		p.ended, p.err = true, why
-	}
+	p.ended = true
 	p.mu.Unlock()
 	if !first {
 		return
