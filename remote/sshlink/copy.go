@@ -63,11 +63,11 @@ func (l *Link) install(ctx context.Context, c *Caller) (*process, error) {
 		return p, p.join(l.s.Heartbeat)
 	}
 	if build := buildFor(h); build != ownBuild {
-		p.end()
+		p.end(nil)
 		return nil, wrongBuild(l.s.Name, build)
 	}
 	if err := l.send(ctx, c, p, self, st.Size()); err != nil {
-		p.end()
+		p.end(err)
 		return nil, err
 	}
 	return p, p.join(l.s.Heartbeat)
@@ -87,9 +87,9 @@ func (l *Link) send(ctx context.Context, c *Caller, p *process, self io.Reader, 
 		}
 	}
 	tell("Copying pss (%.1f MB) to %s", float64(size)/1e6, l.s.Name)
-	stop := context.AfterFunc(ctx, p.end)
+	stop := context.AfterFunc(ctx, func() { p.end(ctx.Err()) })
 	defer stop()
-	stuck := time.AfterFunc(copyTime, p.end)
+	stuck := time.AfterFunc(copyTime, func() { p.end(fmt.Errorf("it stood still for %v", copyTime)) })
 	defer stuck.Stop()
 	told := time.Now()
 	for sent := int64(0); sent < size; {

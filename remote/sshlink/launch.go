@@ -54,7 +54,7 @@ func (l *Link) launch(ctx context.Context, c *Caller, size int64) (*process, hel
 	}()
 	b := l.await(ctx, c, p, said)
 	if b.err != nil {
-		p.end()
+		p.end(b.err)
 		return nil, hello{}, b.err
 	}
 	if b.noise != "" && l.s.Log != nil {

@@ -86,7 +86,7 @@ func (l *Link) Dial(ctx context.Context, c *Caller) (net.Conn, error) {
 		if !errors.As(err, &lost) {
 			return conn, err
 		}
-		l.drop(p)
+		l.drop(p, err)
 		if !first {
 			return nil, err
 		}
@@ -100,18 +100,18 @@ func (l *Link) Close() {
 	l.running = nil
 	l.mu.Unlock()
 	if p != nil {
-		p.end()
+		p.end(net.ErrClosed)
 	}
 }
 
 // drop gives up an ssh that leads nowhere.
-func (l *Link) drop(p *process) {
+func (l *Link) drop(p *process, why error) {
 	l.mu.Lock()
 	if l.running == p {
 		l.running = nil
 	}
 	l.mu.Unlock()
-	p.end()
+	p.end(why)
 }
 
 // process returns the running ssh, or starts one: of all that want it at once, one
@@ -182,9 +182,9 @@ func (l *Link) start(ctx context.Context, a *attempt) {
 	l.mu.Unlock()
 	close(a.over)
 	if p != nil {
-		context.AfterFunc(l.ctx, p.end)
+		context.AfterFunc(l.ctx, func() { p.end(net.ErrClosed) })
 		p.watch(l.s.Idle)
-		l.drop(p)
+		l.drop(p, p.err)
 	}
 }
 
@@ -201,7 +201,7 @@ func (l *Link) open(ctx context.Context, c *Caller) (*process, error) {
 	if !h.Missing {
 		return p, p.join(l.s.Heartbeat)
 	}
-	p.end()
+	p.end(net.ErrClosed)
 	if c.Confirm != nil && c.Confirm(ctx, copyQuestion(l.s.Name, h)) {
 		return l.install(ctx, c)
 	}

@@ -43,6 +43,7 @@ type process struct {
 
 	mu    sync.Mutex // guards what follows
 	ended bool
+	err   error
 }
 
 // words keep the end of what ssh wrote to its standard error: its banners, questions
@@ -120,7 +121,7 @@ func start(name, nonce, ssh string, argv, env []string) (*process, error) {
 // join starts the connections, once the far end has said hello.
 func (p *process) join(heartbeat time.Duration) (err error) {
 	if p.mux, err = smux.Client(p.pipes, muxConfig(heartbeat, 3*heartbeat)); err != nil {
-		p.end()
+		p.end(err)
 	}
 	return err
 }
@@ -157,10 +158,12 @@ func (p *process) watch(idle time.Duration) {
 }
 
 // end ends the link and its ssh, and does not wait for that.
-func (p *process) end() {
+func (p *process) end(why error) {
 	p.mu.Lock()
 	first := !p.ended
-	p.ended = true
+	if first {
+		p.ended, p.err = true, why
+	}
 	p.mu.Unlock()
 	if !first {
 		return
