@@ -61,6 +61,9 @@ func (k *computer) caller(ctx context.Context) *sshlink.Caller {
 	k.a.mu.Lock()
 	defer k.a.mu.Unlock()
 	if !ok {
+		if k.env == nil { // nobody has asked since our start
+			k.env = environment(map[string]string{"PATH": os.Getenv("PATH")})
+		}
 		return &sshlink.Caller{Background: true, Env: append(slices.Clone(k.env), "SSH_ASKPASS_REQUIRE=never"), Connect: k.connecting}
 	}
 	told := c.told()

@@ -70,6 +70,17 @@ func StartDetached(r Role) (*exec.Cmd, error) {
 // OwnSession makes cmd, when it is started, the leader of a session of its own.
 func OwnSession(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
+// EndSession asks a process that OwnSession made a leader to end, with all that it has
+// started and that has not left it, stopped ones too; hard kills them.
+func EndSession(leader *os.Process, hard bool) {
+	if hard {
+		_ = syscall.Kill(-leader.Pid, syscall.SIGKILL)
+		return
+	}
+	_ = syscall.Kill(-leader.Pid, syscall.SIGTERM)
+	_ = syscall.Kill(-leader.Pid, syscall.SIGCONT)
+}
+
 func roleEnvironment() []string {
 	// A role mostly waits, and passes one thing on at a time: with one processor
 	// to begin with it wakes fewer threads, and a command is answered sooner. The

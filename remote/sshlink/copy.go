@@ -55,7 +55,7 @@ func (l *Link) install(ctx context.Context, c *Caller) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, h, err := l.launch(ctx, c, st.Size())
+	p, h, err := l.launch(ctx, c, st.Size(), false)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ var chatter = []string{"Warning: Permanently added", "Pseudo-terminal will not b
 
 // startFailed is the error of an ssh that ended, or hung, before the far side said
 // hello. noise is what the far side printed instead.
-func startFailed(name, said, noise string, cause error, state *os.ProcessState) error {
+func startFailed(name, said, noise string, cause error, state string) error {
 	if strings.Contains(said, "--stdio") && strings.Contains(said, "NamedParameterNotFound") {
 		return api.Errorf(api.CodeVersion, "[%s] the pss there is too old to be reached through ssh", name).On(name).
 			Hint("update it, or let --copy-binary put this one beside it")
@@ -38,11 +37,11 @@ func startFailed(name, said, noise string, cause error, state *os.ProcessState) 
 		id = "SSHHostKeyNotTrusted"
 	}
 	reason := reasonIn(said)
-	if reason == "" {
-		reason = fmt.Sprintf("it ended before pss was started there (%v)", state)
-		if !errors.Is(cause, io.EOF) {
-			reason = cause.Error()
-		}
+	switch {
+	case !errors.Is(cause, io.EOF): // it was ended, and what it said is not the reason
+		reason = cause.Error()
+	case reason == "":
+		reason = fmt.Sprintf("it ended before pss was started there (%s)", state)
 	}
 	if noise = reasonIn(noise); noise != "" && code != api.CodeAccessDenied {
 		reason += "; the far side printed: " + noise
@@ -57,14 +56,23 @@ func startFailed(name, said, noise string, cause error, state *os.ProcessState) 
 	return e.Hint("see that 'ssh %s true' works; pss test-pssession --host-name %s tells how far it comes", name, name)
 }
 
+// idLate is the id of startLate.
+const idLate = "SSHConnectTimeout"
+
 // startLate is the error of an ssh that was not connected in time.
 func startLate(name string, limit time.Duration, said string) error {
 	reason := "ssh was not connected within " + limit.String()
 	if said = reasonIn(said); said != "" {
 		reason += ": " + said
 	}
-	return api.Errorf(api.CodeUnreachable, "[%s] %s", name, reason).WithID("SSHConnectTimeout").On(name).
+	return api.Errorf(api.CodeUnreachable, "[%s] %s", name, reason).WithID(idLate).On(name).
 		Hint("see that 'ssh %s true' works; --connecting-timeout MILLISECONDS gives it more time", name)
+}
+
+// isLate reports whether err is a startLate.
+func isLate(err error) bool {
+	var e *api.Error
+	return errors.As(err, &e) && e.FullyQualifiedErrorID == idLate
 }
 
 // maxReason bounds how many lines of ssh's are shown.

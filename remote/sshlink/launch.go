@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,8 +26,8 @@ type begun struct {
 }
 
 // launch starts ssh and waits for the far side's line. size is that of the copy that is
-// offered to it, 0 for none.
-func (l *Link) launch(ctx context.Context, c *Caller, size int64) (*process, hello, error) {
+// offered to it, 0 for none; alone see arguments.
+func (l *Link) launch(ctx context.Context, c *Caller, size int64, alone bool) (*process, hello, error) {
 	sum, err := ownChecksum()
 	if err != nil {
 		return nil, hello{}, err
@@ -43,7 +44,7 @@ func (l *Link) launch(ctx context.Context, c *Caller, size int64) (*process, hel
 		env = append(append([]string(nil), env...), more...)
 	}
 	nonce := newNonce()
-	p, err := start(l.s.Name, nonce, ssh, arguments(l.s.Target, script(nonce, l.s.Heartbeat, sum, size)), env)
+	p, err := start(l.s.Name, nonce, ssh, arguments(l.s.Target, script(nonce, l.s.Heartbeat, sum, size), l.s.Heartbeat, alone), env)
 	if err != nil {
 		return nil, hello{}, err
 	}
@@ -74,12 +75,14 @@ func (l *Link) await(ctx context.Context, c *Caller, p *process, said <-chan beg
 			if b.err == nil {
 				return b
 			}
-			select { // it has ended, or does so now
-			case <-p.exit:
-			case <-time.After(endTime):
+			if errors.Is(b.err, io.EOF) {
+				select { // it has ended, or does so now
+				case <-p.exit:
+				case <-time.After(endTime):
+				}
+				p.settle()
 			}
-			p.settle()
-			b.err = startFailed(l.s.Name, p.words.String(), b.noise, b.err, p.cmd.ProcessState)
+			b.err = startFailed(l.s.Name, p.words.String(), b.noise, b.err, p.state())
 			return b
 		case <-ctx.Done():
 			return begun{err: ctx.Err()}

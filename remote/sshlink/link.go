@@ -24,6 +24,13 @@ type Settings struct {
 	Log       *slog.Logger
 }
 
+// aliveTime is how long the far end may take to answer a new connection on a link that
+// is there: a link that does not is given up.
+const aliveTime = 5 * time.Second
+
+// patience is aliveTime, or less where signs of life come faster.
+func (s *Settings) patience() time.Duration { return min(aliveTime, 3*s.Heartbeat) }
+
 // Caller is on whose behalf a connection is made: in what environment ssh runs, and
 // who can be asked.
 type Caller struct {
@@ -54,6 +61,7 @@ type Link struct {
 	starting *attempt
 	refused  int       // starts in a row that ended with access denied
 	last     time.Time // of them
+	alone    bool      // the next ssh shares no connection with others: the last one led nowhere
 }
 
 // attempt is a start of ssh that is under way.
@@ -81,15 +89,56 @@ func (l *Link) Dial(ctx context.Context, c *Caller) (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		conn, err := p.dial(ctx)
+		conn, err := l.dial(ctx, p)
 		var lost *lostError
-		if !errors.As(err, &lost) {
+		if !errors.As(err, &lost) || !first || ctx.Err() != nil {
 			return conn, err
 		}
-		l.drop(p, err)
-		if !first {
+	}
+}
+
+// dial makes a connection on an ssh. An error that is a lostError is the link's, which
+// is given up then.
+func (l *Link) dial(ctx context.Context, p *process) (net.Conn, error) {
+	type opened struct {
+		s   *stream
+		err error
+	}
+	alive := make(chan opened, 1)
+	// Whether the link lives is found out also for a caller that does not wait for it:
+	// it may be one of many that wait too short a time.
+	go func() {
+		silence := time.AfterFunc(l.s.patience(), func() { l.drop(p, errSilent) })
+		defer silence.Stop()
+		s, err := p.open()
+		if err != nil {
+			l.drop(p, err)
+		}
+		alive <- opened{s, err}
+	}()
+	select {
+	case <-ctx.Done():
+		go func() {
+			if o := <-alive; o.err == nil {
+				o.s.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	case o := <-alive:
+		if o.err != nil {
+			return nil, &lostError{p.why(o.err)}
+		}
+		err := o.s.join(ctx)
+		if err == nil {
+			return o.s, nil
+		}
+		o.s.Close()
+		var refused *api.Error
+		if errors.As(err, &refused) || ctx.Err() != nil {
 			return nil, err
 		}
+		l.drop(p, err)
+		return nil, &lostError{p.why(err)}
 	}
 }
 
@@ -110,6 +159,7 @@ func (l *Link) drop(p *process, why error) {
 	if l.running == p {
 		l.running = nil
 	}
+	l.alone = l.alone || errors.Is(why, errSilent)
 	l.mu.Unlock()
 	p.end(why)
 }
@@ -170,10 +220,18 @@ func (l *Link) start(ctx context.Context, a *attempt) {
 	defer cancel()
 	stop := context.AfterFunc(l.ctx, cancel)
 	defer stop()
-	p, err := l.open(ctx, a.caller)
+	l.mu.Lock()
+	alone := l.alone
+	l.mu.Unlock()
+	p, err := l.open(ctx, a.caller, alone)
+	if alone && api.IsCode(err, api.CodeAccessDenied) {
+		alone = false // who shares a connection may need no password
+		p, err = l.open(ctx, a.caller, alone)
+	}
 	l.mu.Lock()
 	a.p, a.err, l.starting = p, err, nil
 	l.running = p
+	l.alone = isLate(err) && !alone
 	if api.IsCode(err, api.CodeAccessDenied) {
 		l.refused, l.last = l.refused+1, time.Now()
 	} else if err == nil {
@@ -181,20 +239,21 @@ func (l *Link) start(ctx context.Context, a *attempt) {
 	}
 	l.mu.Unlock()
 	close(a.over)
-	if p != nil {
-		context.AfterFunc(l.ctx, func() { p.end(net.ErrClosed) })
-		p.watch(l.s.Idle)
-		l.drop(p, p.err)
+	if err != nil {
+		return
 	}
+	stop = context.AfterFunc(l.ctx, func() { p.end(net.ErrClosed) })
+	defer stop()
+	l.drop(p, p.watch(l.s.Idle))
 }
 
 // open starts ssh until the far side has said its line; where pss is not there, it is
 // copied if that is wanted.
-func (l *Link) open(ctx context.Context, c *Caller) (*process, error) {
+func (l *Link) open(ctx context.Context, c *Caller, alone bool) (*process, error) {
 	if c.Copy {
 		return l.install(ctx, c)
 	}
-	p, h, err := l.launch(ctx, c, 0)
+	p, h, err := l.launch(ctx, c, 0, alone)
 	if err != nil {
 		return nil, err
 	}

@@ -1,17 +1,16 @@
 package sshlink
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/xtaci/smux"
@@ -20,11 +19,10 @@ import (
 )
 
 const (
-	// aliveTime is how long the far end may take to answer a new connection on a link
-	// that is there: a link that does not is given up.
-	aliveTime = 5 * time.Second
 	// endTime is how long ssh may take to end by itself.
 	endTime = 2 * time.Second
+	// partingTime is how long one that has ended may take to say why.
+	partingTime = 200 * time.Millisecond
 	// lastWords is how much of what ssh says is kept.
 	lastWords = 16 << 10
 )
@@ -139,21 +137,38 @@ func (p *process) over() bool {
 	}
 }
 
+// errIdle says that nobody needs the link.
+var errIdle = errors.New("the link was idle")
+
 // watch returns when the link has ended, or nothing was said on it for idle.
-func (p *process) watch(idle time.Duration) {
+func (p *process) watch(idle time.Duration) error {
+	broken := make(chan error, 1)
+	go func() { // the far end makes no connections: this waits for the link's end
+		_, err := p.mux.AcceptStream()
+		broken <- err
+	}()
 	t := time.NewTicker(max(min(idle/4, 5*time.Second), 20*time.Millisecond))
 	defer t.Stop()
 	for {
 		select {
 		case <-p.exit:
-			return
-		case <-p.mux.CloseChan():
-			return
+			return io.EOF
+		case err := <-broken:
+			p.parting()
+			return err
 		case <-t.C:
 			if p.said.quiet() > idle {
-				return
+				return errIdle
 			}
 		}
+	}
+}
+
+// parting gives an ssh whose output has ended the time to say why.
+func (p *process) parting() {
+	select {
+	case <-p.exit:
+	case <-time.After(partingTime):
 	}
 }
 
@@ -173,56 +188,46 @@ func (p *process) end(why error) {
 		if p.mux != nil {
 			p.mux.Close()
 		}
-		// The end of its input ends it. Sooner, where it does not read that.
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		// The end of its input ends it. Sooner, where it does not read that; and what it
+		// has started, a ProxyJump's ssh, may be the one that hangs.
+		platform.EndSession(p.cmd.Process, false)
 		select {
 		case <-p.exit:
 		case <-time.After(endTime):
-			_ = p.cmd.Process.Kill()
+			platform.EndSession(p.cmd.Process, true)
 		}
 	}()
 }
 
-// dial makes a connection on the link. An error that is a lostError is the link's.
-func (p *process) dial(ctx context.Context) (net.Conn, error) {
-	s, err := p.mux.OpenStream()
+// open begins a connection on the link: the far end says that it lives.
+func (p *process) open() (*stream, error) {
+	mux, err := p.mux.OpenStream()
 	if err != nil {
-		return nil, &lostError{p.why(err)}
+		return nil, err
 	}
-	conn := &stream{Stream: s, said: p.said}
+	s := &stream{Stream: mux, said: p.said}
 	p.said.touch()
-	limit := time.Now().Add(aliveTime)
-	if err := conn.await(ctx, limit, alive); err != nil {
-		conn.Close()
-		if ctx.Err() != nil && time.Now().Before(limit) {
-			return nil, ctx.Err() // so soon that it says nothing about the link
-		}
-		return nil, &lostError{p.why(err)}
+	if err := s.await(alive); err != nil {
+		s.Close()
+		return nil, err
 	}
-	deadline, _ := ctx.Deadline()
-	if err := conn.await(ctx, deadline, joined); err != nil {
-		conn.Close()
-		var refused *api.Error
-		if errors.As(err, &refused) || ctx.Err() != nil {
-			return nil, err
-		}
-		return nil, &lostError{p.why(err)}
+	return s, nil
+}
+
+// join waits until the host has the connection.
+func (s *stream) join(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.SetReadDeadline(time.Unix(1, 0)) })
+	err := s.await(joined)
+	if !stop() && err == nil || err != nil && ctx.Err() != nil {
+		return ctx.Err()
 	}
-	return conn, conn.SetDeadline(time.Time{})
+	return err
 }
 
 // await reads the byte with which the far end says how far it is.
-func (s *stream) await(ctx context.Context, deadline time.Time, want byte) error {
-	if err := s.SetReadDeadline(deadline); err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { s.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+func (s *stream) await(want byte) error {
 	var got [1]byte
 	if _, err := io.ReadFull(s, got[:]); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		return err
 	}
 	switch got[0] {
@@ -247,22 +252,38 @@ func (s *stream) refusal() error {
 	return &e
 }
 
+// errSilent says that the far end does not answer.
+var errSilent = errors.New("ssh is connected, and the far end does not answer")
+
 // why is the reason for which the link ended, in ssh's words where it has said some.
 func (p *process) why(err error) error {
+	p.mu.Lock()
+	known := p.err
+	p.mu.Unlock()
+	if errors.Is(known, errSilent) {
+		return known
+	}
+	p.parting()
 	select {
 	case <-p.exit:
 		p.settle()
 		if text := reasonIn(p.words.String()); text != "" {
 			return errors.New("ssh: " + text)
 		}
-		return fmt.Errorf("ssh has ended (%v)", p.cmd.ProcessState)
+		return fmt.Errorf("ssh has ended (%s)", p.state())
 	default:
+		return fmt.Errorf("the connection through ssh ended: %w", cmp.Or(known, err))
 	}
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return errors.New("ssh is connected, and the far end does not answer")
+}
+
+// state says how the process ended.
+func (p *process) state() string {
+	select {
+	case <-p.exit:
+		return p.cmd.ProcessState.String()
+	default:
+		return "it still runs"
 	}
-	return fmt.Errorf("the connection through ssh ended: %w", err)
 }
 
 // settle waits a moment for the last words of an ssh that has ended: what it left in
@@ -270,6 +291,6 @@ func (p *process) why(err error) error {
 func (p *process) settle() {
 	select {
 	case <-p.words.done:
-	case <-time.After(200 * time.Millisecond):
+	case <-time.After(partingTime):
 	}
 }

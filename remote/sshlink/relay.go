@@ -113,19 +113,34 @@ func (r *Relay) join(ctx context.Context, s *smux.Stream) {
 	if _, err := s.Write([]byte{joined}); err != nil {
 		return
 	}
-	up := make(chan struct{})
-	go func() {
-		defer close(up)
-		_, _ = s.WriteTo(conn)
-		closeWrite(conn)
-	}()
-	buf := make([]byte, 256<<10)
-	_, _ = io.CopyBuffer(onlyWriter{s}, onlyReader{conn}, buf)
-	_ = s.CloseWrite()
+	both(func() error {
+		_, err := s.WriteTo(conn)
+		if err == nil {
+			closeWrite(conn)
+		}
+		return err
+	}, func() error {
+		_, err := io.CopyBuffer(onlyWriter{s}, onlyReader{conn}, make([]byte, 256<<10))
+		if err == nil {
+			err = s.CloseWrite()
+		}
+		return err
+	})
+}
+
+// both runs the two directions of a connection until they have ended, or one has failed,
+// or has outlived the other by partTime: whoever has left altogether says no more than
+// that its own direction has ended.
+func both(directions ...func() error) {
+	over := make(chan error, len(directions))
+	for _, d := range directions {
+		go func() { over <- d() }()
+	}
+	if <-over != nil {
+		return
+	}
 	select {
-	case <-up:
-	case <-s.GetDieCh():
-	case <-ctx.Done():
+	case <-over:
 	case <-time.After(partTime):
 	}
 }

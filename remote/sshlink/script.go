@@ -66,9 +66,16 @@ func parseHello(text []byte) (h hello, err error) {
 }
 
 // arguments is the command line of ssh. What the protocol needs comes first: of an
-// option that is given twice, ssh takes the first.
-func arguments(t api.SSHTarget, remote string) []string {
-	argv := []string{"-T", "-x", "-a", "-e", "none", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"}
+// option that is given twice, ssh takes the first. What we only would like comes behind
+// what the caller says.
+//
+// This ssh shares a connection that the user has opened, and never opens one to share:
+// others would lose it when we end. alone says that it shares none.
+func arguments(t api.SSHTarget, remote string, heartbeat time.Duration, alone bool) []string {
+	argv := []string{"-T", "-x", "-a", "-e", "none", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", "-o", "ControlMaster=no"}
+	if alone {
+		argv = append(argv, "-S", "none")
+	}
 	for _, o := range t.Options {
 		argv = append(argv, "-o", o)
 	}
@@ -81,6 +88,9 @@ func arguments(t api.SSHTarget, remote string) []string {
 	if t.User != "" {
 		argv = append(argv, "-l", t.User)
 	}
+	// An ssh whose agent was killed notices a dead network by itself.
+	alive := max(1, (heartbeat+time.Second-1)/time.Second)
+	argv = append(argv, "-o", fmt.Sprintf("ServerAliveInterval=%d", alive), "-o", "ServerAliveCountMax=3")
 	return append(argv, "--", t.Host, remote)
 }
 
