@@ -53,14 +53,18 @@ func TestScenario68NetworkReturns(t *testing.T) {
 	for name, c := range map[string]struct {
 		host string
 		how  weather
+		by   route
 	}{
-		"Reset":             {"", down},
-		"ResetPastTheLease": {shortLease, down},
-		"Swallowed":         {shortLease, hole},
+		"Reset":             {"", down, byTLS},
+		"ResetPastTheLease": {shortLease, down, byTLS},
+		"Swallowed":         {shortLease, hole, byTLS},
+		"SSHReset":          {"", down, bySSH},
+		"SSHSwallowed":      {shortLease, hole, bySSH},
+		"JumpReset":         {shortLease, down, byJump},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			far, near, n := twoComputers(t, c.host, hasty)
+			far, near, n := c.by(t, c.host, hasty)
 			before := far.facts()["s"].info.Epoch
 			text := near.start("invoke-command", "--session", "1", "--script-block", numbered(far.home, 1, 4, "sleep 0.05"))
 			eventually(t, "output", func() bool { return strings.Contains(text.out.String(), "o 5 ") })
@@ -137,7 +141,11 @@ func TestScenario68RecordsAndWarnings(t *testing.T) {
 // the network is back the line brings the rest.
 func TestScenario69RetryWindowPasses(t *testing.T) {
 	t.Parallel()
-	far, near, n := twoComputers(t, "", hasty)
+	byEachWay(t, retryWindowPasses)
+}
+
+func retryWindowPasses(t *testing.T, by route) {
+	far, near, n := by(t, "", hasty)
 	named := near.start("invoke-command", "--session", "1", "--retry-window", "2s", "--script-block", numbered(far.home, 1, 4, "sleep 0.05"))
 	temporary := near.start("invoke-command", "--computer-name", "x", "--retry-window", "2s", "--script-block", numbered(far.home, 2, 5, "sleep 0.05"))
 	all := []*running{named, temporary}
@@ -216,7 +224,11 @@ func linesOf(prefix, text string) string {
 // everything here, so that whoever waits for an answer waits for long.
 func TestScenario71InterruptWhileRetrying(t *testing.T) {
 	t.Parallel()
-	far, near, n := twoComputers(t, shortLease, hasty)
+	byEachWay(t, interruptWhileRetrying)
+}
+
+func interruptWhileRetrying(t *testing.T, by route) {
+	far, near, n := by(t, shortLease, hasty)
 	near.must("invoke-command", "--computer-name", "x", "--in-disconnected-session", "--session-name", "d",
 		"--script-block", numbered(far.home, 2, 5, "sleep 0.05"))
 	all := []*running{

@@ -169,7 +169,11 @@ func TestSilentComputer(t *testing.T) {
 // once a second, written over itself, and takes it away at the end.
 func TestOutageCountsDownInATerminal(t *testing.T) {
 	t.Parallel()
-	far, near, n := twoComputers(t, "", hasty)
+	byEachWay(t, countsDownInATerminal)
+}
+
+func countsDownInATerminal(t *testing.T, by route) {
+	far, near, n := by(t, "", hasty)
 	cmd := near.command(t.Context(), "invoke-command", "--session", "1", "--script-block", numbered(far.home, 1, 4, "sleep 0.05"))
 	master, slave, err := pty.Open()
 	require.NoError(t, err)
