@@ -40,9 +40,7 @@ func (a *Agent) handleList(_ http.ResponseWriter, r *http.Request, c *clientSess
 	asked := time.Now()
 	var answered []string
 	answers := a.ask(r.Context(), c, computers, limit)
-	if !local {
-		a.chooseWays(c, computers, answers)
-	}
+	a.chooseWays(c, computers, answers)
 	for i, res := range answers {
 		if res.err != nil {
 			e := api.AsError(res.err)
