@@ -103,10 +103,11 @@ func readSelector(rt *Runtime, in *input) (selector, error) {
 	return s, err
 }
 
-// isComputerPattern reports whether a computer is meant by a pattern. What ssh reaches
-// never is: the question mark in its ref comes before ssh's options, and brackets hold
-// an address.
-func isComputerPattern(c string) bool { return !api.IsSSHRef(c) && HasWildcard(c) }
+// isComputerPattern reports whether computers are meant that match. The question mark
+// and the brackets of a URI, as --host-name becomes one, are no wildcards.
+func isComputerPattern(computer string) bool {
+	return !strings.Contains(computer, "://") && HasWildcard(computer)
+}
 
 // empty reports whether nothing was selected.
 func (s *selector) empty() bool {

@@ -35,6 +35,7 @@ type Agent struct {
 
 	mu        sync.Mutex // guards what follows; never held over a network call
 	confTime  time.Time  // of the config.toml whose computers are known
+	confErr   error      // why it could not be read
 	known     map[string]config.Computer
 	clients   map[string]*clientSession
 	computers map[string]*computer

@@ -86,7 +86,7 @@ func (a *Agent) reloadLocked() {
 	}
 	a.confTime = changed
 	conf, err := a.paths.LoadClient()
-	if err != nil {
+	if a.confErr = err; err != nil {
 		a.log.Warn("configuration not read again", "error", err)
 		return
 	}
@@ -142,20 +142,13 @@ func (k *computer) connect(ctx context.Context) (net.Conn, error) {
 	if k.link != nil {
 		return nil, e.Hint("try again; pss test-pssession %s tells how far it comes", k.asked())
 	}
+	k.a.mu.Lock()
+	broken := k.a.confErr
+	k.a.mu.Unlock()
+	if broken != nil {
+		return nil, e.Hint("correct what was not read: %v", broken)
+	}
 	return nil, e.Hint("%s; pss test-pssession %s tries every way", k.waysThere(), k.asked())
-}
-
-// waysThere says what makes a computer reachable that was not reached by TLS.
-func (k *computer) waysThere() string {
-	section := "[computers." + k.shown() + "]"
-	if strings.ContainsAny(k.shown(), ".:") { // which mean something to TOML
-		section = fmt.Sprintf("[computers.%q]", k.shown())
-	}
-	if k.conf.Address != "" {
-		return fmt.Sprintf("check the address, and that 'pss host' runs there; config.toml says where a computer listens: %s address = \"HOST:PORT\"", section)
-	}
-	return fmt.Sprintf("check the name. There are two ways: start 'pss host --listen 0.0.0.0:%s' there and write its fingerprint and token_file into config.toml, %s; "+
-		"or let ssh reach it, which needs no port and no daemon: --host-name %s", defaultPort, section, k.shown())
 }
 
 // reason says for people why a connection was not made or lost.

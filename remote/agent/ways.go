@@ -2,9 +2,11 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,4 +112,17 @@ func (w way) address(ctx context.Context) string {
 		return w.a.paths.HostSocket()
 	}
 	return net.JoinHostPort(loopback(info.Address), strconv.Itoa(info.Port))
+}
+
+// waysThere says what makes a computer reachable that was not reached by TLS.
+func (k *computer) waysThere() string {
+	section := "[computers." + k.shown() + "]"
+	if strings.ContainsAny(k.shown(), ".:") { // which mean something to TOML
+		section = fmt.Sprintf("[computers.%q]", k.shown())
+	}
+	if k.conf.Address != "" {
+		return fmt.Sprintf("check the address, and that 'pss host' runs there; config.toml says where a computer listens: %s address = \"HOST:PORT\"", section)
+	}
+	return fmt.Sprintf("check the name. There are two ways: start 'pss host --listen 0.0.0.0:%s' there and write its fingerprint and token_file into config.toml, %s; "+
+		"or let ssh reach it, which needs no port and no daemon: --host-name %s", defaultPort, section, k.shown())
 }
