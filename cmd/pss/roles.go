@@ -128,6 +128,9 @@ func runRelay(ctx context.Context, paths config.Paths, in verbs.HostSettings) er
 			return err
 		}
 		_, err := client.StartRole(ctx, paths.HostLog(), "host", "--embedded", "--listen", config.ListenNone)
+		if held, lerr := platform.LockHeld(paths.HostLock()); lerr == nil && held {
+			return nil // another connection was faster, or one that ends stood in the way
+		}
 		return err
 	}
 	// Like a role it mostly waits, and what it passes on goes from one goroutine to the

@@ -106,6 +106,8 @@ func TestSSHOutages(t *testing.T) {
 				seen := len(r.out.String())
 				eventually(t, what, func() bool { return len(r.out.String()) > seen })
 			}
+			c.near.must("invoke-command", "--computer-name", "x", "--as-job", "--job-name", "j", "--output", "id",
+				"--script-block", numbered(c.far.home, 2, 5, "sleep 0.1"))
 			grows("output")
 			for _, o := range sshOutages(jump) {
 				before := c.servers.Clients("x")
@@ -126,6 +128,9 @@ func TestSSHOutages(t *testing.T) {
 			require.NoError(t, os.WriteFile(c.far.path("stop"), nil, 0o600))
 			require.Equal(t, 4, r.wait(t), r.errs.String())
 			checkNumbered(t, 1, r.out.String(), withoutWarnings(r.errs.String()))
+			job := c.near.pss("receive-job", "--name", "j", "--wait", "--auto-remove-job")
+			require.Equal(t, 1, job.code, "a command of it failed")
+			checkNumbered(t, 2, job.out, withoutWarnings(job.err))
 			require.Equal(t, result{"", "", 4}, c.near.pss("receive-pssession", "--session", "1"))
 		})
 	}

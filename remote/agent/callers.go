@@ -64,15 +64,15 @@ func (k *computer) caller(ctx context.Context) *sshlink.Caller {
 		if k.env == nil { // nobody has asked since our start
 			k.env = environment(map[string]string{"PATH": os.Getenv("PATH")})
 		}
-		return &sshlink.Caller{Background: true, Env: append(slices.Clone(k.env), "SSH_ASKPASS_REQUIRE=never"), Connect: k.connecting}
+		return &sshlink.Caller{Background: true, Env: append(slices.Clone(k.env), "SSH_ASKPASS_REQUIRE=never")}
 	}
 	told := c.told()
 	k.env = environment(told.Env)
 	aside, trial := ctx.Value(trialKey{}).(bool)
 	if aside {
-		return &sshlink.Caller{Env: append(slices.Clone(k.env), "SSH_ASKPASS_REQUIRE=never"), Copy: told.Copy, Connect: k.connecting}
+		return &sshlink.Caller{Env: append(slices.Clone(k.env), "SSH_ASKPASS_REQUIRE=never"), Copy: told.Copy}
 	}
-	sc := &sshlink.Caller{Env: k.env, Copy: told.Copy, Connect: k.connecting}
+	sc := &sshlink.Caller{Env: k.env, Copy: told.Copy}
 	if told.ID == "" {
 		return sc
 	}

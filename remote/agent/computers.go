@@ -26,18 +26,17 @@ const defaultPort = "5986"
 // computer is a host that sessions live on. Its fields are guarded by the
 // agent's mutex.
 type computer struct {
-	a          *Agent
-	name       string // folded; or https://HOST:PORT, or api.SSHTarget.Ref
-	local      bool
-	conf       config.Computer
-	dial       client.Dialer
-	link       *sshlink.Link             // of one that is reached through ssh
-	env        []string                  // in which its ssh ran last
-	connecting time.Duration             // how long ssh may take, where a command line said so
-	pool       map[string]*client.Client // one per client session: it names its asker
-	beating    bool
-	known      string    // the token
-	changed    time.Time // its file
+	a       *Agent
+	name    string // folded; or https://HOST:PORT, or api.SSHTarget.Ref
+	local   bool
+	conf    config.Computer
+	dial    client.Dialer
+	link    *sshlink.Link             // of one that is reached through ssh
+	env     []string                  // in which its ssh ran last
+	pool    map[string]*client.Client // one per client session, which names its asker, and limit
+	beating bool
+	known   string    // the token
+	changed time.Time // its file
 }
 
 // computerLocked returns the computer of that name.
@@ -104,7 +103,12 @@ func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k := a.computerLocked(name)
-	cl := k.pool[c.key]
+	key := c.key
+	connecting := connectingTime(name)
+	if connecting > 0 {
+		key += " " + connecting.String()
+	}
+	cl := k.pool[key]
 	if cl == nil {
 		open := a.openTimeout()
 		cl = &client.Client{
@@ -113,9 +117,9 @@ func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
 			Timeout: open, KeptTimeout: open / 3, Retry: open, Lost: k.lost,
 		}
 		if k.link != nil {
-			cl.Prepare = k.reach
+			cl.Prepare = func(ctx context.Context) error { return k.reach(ctx, connecting) }
 		}
-		k.pool[c.key] = cl
+		k.pool[key] = cl
 	}
 	return cl
 }
@@ -343,7 +347,7 @@ func (k *computer) beat() {
 	pace := longest
 	cl := &client.Client{Dial: k.connect, Token: k.token, Host: "pss-host"}
 	if k.link != nil {
-		cl.Prepare = k.reach
+		cl.Prepare = func(ctx context.Context) error { return k.reach(ctx, 0) }
 	}
 	defer cl.CloseIdle()
 	for {

@@ -15,12 +15,9 @@ import (
 // sshComputerLocked returns the computer of that name, which is reached through ssh.
 func (a *Agent) sshComputerLocked(name string, target api.SSHTarget) *computer {
 	if c := a.computers[name]; c != nil {
-		if target.ConnectingTimeout > 0 {
-			c.connecting = connectingTime(target)
-		}
 		return c
 	}
-	c := &computer{a: a, name: name, pool: map[string]*client.Client{}, conf: config.Computer{SSH: target.Destination()}, connecting: connectingTime(target)}
+	c := &computer{a: a, name: name, pool: map[string]*client.Client{}, conf: config.Computer{SSH: target.Destination()}}
 	c.link = sshlink.NewLink(a.ctx, sshlink.Settings{
 		Target: target.Identity(), Name: c.shown(), Log: a.log,
 		Connect: a.openTimeout(), Idle: a.conf.Agent.Linger.Or(config.DefaultLinger), Heartbeat: a.conf.Agent.Heartbeat.Or(config.DefaultHeartbeat),
@@ -31,8 +28,13 @@ func (a *Agent) sshComputerLocked(name string, target api.SSHTarget) *computer {
 }
 
 // reach makes sure that ssh is connected, before the time of a request begins to run:
-// somebody may have to be asked for a passphrase.
-func (k *computer) reach(ctx context.Context) error { return k.link.Ready(ctx, k.caller(ctx)) }
+// somebody may have to be asked for a passphrase. limit bounds the start of an ssh, 0: as
+// config.toml says.
+func (k *computer) reach(ctx context.Context, limit time.Duration) error {
+	c := k.caller(ctx)
+	c.Connect = limit
+	return k.link.Ready(ctx, c)
+}
 
 // leave ends the ssh, if there is one.
 func (k *computer) leave() {
@@ -41,8 +43,10 @@ func (k *computer) leave() {
 	}
 }
 
-// connectingTime is how long ssh may take, if the command line says so.
-func connectingTime(target api.SSHTarget) time.Duration {
+// connectingTime is how long ssh may take to reach the computer, if this use of its name
+// says so.
+func connectingTime(name string) time.Duration {
+	target, _ := api.ParseSSHRef(name)
 	return time.Duration(target.ConnectingTimeout) * time.Millisecond
 }
 

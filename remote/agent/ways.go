@@ -17,7 +17,8 @@ import (
 // way is a computer by one of the ways to it.
 type way struct {
 	*computer
-	aside bool // no other cmdlet would take it: nobody is asked for anything on its account
+	limit time.Duration // how long ssh may take to connect; 0: as config.toml says
+	aside bool          // no other cmdlet would take it: nobody is asked for anything on its account
 }
 
 // trialKey marks a context in which a way is only tried: nothing is copied on somebody's
@@ -42,7 +43,7 @@ func (a *Agent) waysTo(name string) []way {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k := a.computerLocked(name)
-	ways := []way{{computer: k}}
+	ways := []way{{computer: k, limit: connectingTime(name)}}
 	if k.link != nil || k.local || k.shown() != k.name {
 		return ways
 	}
@@ -58,7 +59,7 @@ func (w way) try(ctx context.Context) api.Way {
 	found := api.Way{Transport: api.TransportHTTPS}
 	cl := &client.Client{Dial: w.connect, Token: w.token, Host: "pss-host", Timeout: w.a.openTimeout(), Lost: w.lost}
 	if w.link != nil {
-		found.Transport, cl.Prepare = api.TransportSSH, w.reach
+		found.Transport, cl.Prepare = api.TransportSSH, func(ctx context.Context) error { return w.reach(ctx, w.limit) }
 	}
 	defer cl.CloseIdle()
 	host, err := cl.Version(ctx)

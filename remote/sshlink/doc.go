@@ -14,4 +14,8 @@
 //
 // An ssh that ends, hangs or is cut is an outage of the network like any other: the
 // connections break, and whoever dials again starts the next ssh.
+//
+// A connection that the user has opened to be shared (ControlMaster) is used, until it
+// leads nowhere: then an ssh of our own is tried. We open none to be shared, because it
+// would end with us.
 package sshlink

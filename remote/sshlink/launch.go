@@ -1,7 +1,6 @@
 package sshlink
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -66,7 +65,7 @@ func (l *Link) launch(ctx context.Context, c *Caller, size int64, alone bool) (*
 
 // await waits for the far side's line, as long as ssh may take to connect.
 func (l *Link) await(ctx context.Context, c *Caller, p *process, said <-chan begun) begun {
-	limit := cmp.Or(c.Connect, l.s.Connect)
+	limit := l.limit(c)
 	t := time.NewTicker(pace)
 	defer t.Stop()
 	for waited := time.Duration(0); ; {

@@ -3,6 +3,7 @@ package sshlink
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,7 +135,11 @@ func (l *Link) dial(ctx context.Context, p *process) (net.Conn, error) {
 		}
 		o.s.Close()
 		var refused *api.Error
-		if errors.As(err, &refused) || ctx.Err() != nil {
+		if errors.As(err, &refused) {
+			refused.Message = "[" + l.s.Name + "] " + refused.Message
+			return nil, refused.On(l.s.Name)
+		}
+		if ctx.Err() != nil {
 			return nil, err
 		}
 		l.drop(p, err)
@@ -189,13 +194,18 @@ func (l *Link) process(ctx context.Context, c *Caller) (*process, error) {
 			return nil, ctx.Err()
 		case <-a.over:
 		}
-		// Who can be asked gets what somebody else could not be asked for.
-		if a.err != nil && a.caller.Prompt == nil && c.Prompt != nil || a.err != nil && c.Copy && !a.caller.Copy {
+		// Who can be asked gets what somebody else could not be asked for, and who has
+		// more time takes it.
+		if a.err != nil && a.caller.Prompt == nil && c.Prompt != nil || a.err != nil && c.Copy && !a.caller.Copy ||
+			isLate(a.err) && l.limit(a.caller) < l.limit(c) {
 			continue
 		}
 		return a.p, a.err
 	}
 }
+
+// limit is how long ssh may take to connect for this caller.
+func (l *Link) limit(c *Caller) time.Duration { return cmp.Or(c.Connect, l.s.Connect) }
 
 // Starts on nobody's behalf are not repeated at once when access was denied: the far
 // side might take it for an attack, and lock the user out.

@@ -108,6 +108,8 @@ func TestHostOutOfReach(t *testing.T) {
 	_, err = f.link.Dial(context.Background(), f.caller())
 	var e *api.Error
 	require.ErrorAs(t, err, &e)
+	require.Equal(t, api.CodeUnreachable, e.Code)
+	require.Contains(t, e.Message, "[far] the host there cannot be reached: ")
 	require.Len(t, f.pids(), 1)
 }
 
@@ -254,6 +256,21 @@ func TestGivenUpWhileStarting(t *testing.T) {
 	require.NoError(t, writeEmpty(f.dir+"/ssh.go"))
 	f.talk(f.dial(), "next")
 	require.Len(t, f.pids(), 1)
+}
+
+// Who has more time than the one for whom ssh was started begins anew when that ends.
+func TestCallersWithTheirOwnLimits(t *testing.T) {
+	t.Parallel()
+	f := newFar(t, time.Second, "if [ ! -e $0.go ]; then : >$0.go; exec sleep 60; fi", echo)
+	hasty := f.caller()
+	hasty.Connect = 500 * time.Millisecond
+	failed := make(chan error, 1)
+	go func() { _, err := f.link.Dial(t.Context(), hasty); failed <- err }()
+	f.eventually("ssh is started", func() bool { return len(f.pids()) == 1 })
+	f.talk(f.dial(), "patient")
+	err := <-failed
+	require.True(t, isLate(err), "%v", err)
+	require.Len(t, f.pids(), 2)
 }
 
 // Reasons for which ssh, or what it started, was not what was needed.

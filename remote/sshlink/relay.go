@@ -104,7 +104,12 @@ func (r *Relay) join(ctx context.Context, s *smux.Stream) {
 	}
 	conn, err := r.dial(ctx)
 	if err != nil {
-		text, _ := json.Marshal(api.AsError(err)) // our own type
+		var known *api.Error
+		if !errors.As(err, &known) {
+			known = api.Errorf(api.CodeUnreachable, "the host there cannot be reached: %v", err).WithID("CannotConnect").
+				Hint("see that 'pss get-pssession --computer-name localhost' works there")
+		}
+		text, _ := json.Marshal(known) // our own type
 		_, _ = s.Write(append([]byte{failed}, text...))
 		return
 	}
