@@ -282,7 +282,7 @@ func TestStartsThatFail(t *testing.T) {
 		says       []string
 	}{
 		"Denied":     {"echo 'a@far: Permission denied (publickey).' >&2; exit 255", "SSHAccessDenied", api.CodeAccessDenied, []string{"Permission denied (publickey)."}},
-		"UnknownKey": {"echo 'Host key verification failed.' >&2; exit 255", "SSHAccessDenied", api.CodeAccessDenied, []string{"Host key verification failed."}},
+		"UnknownKey": {"echo 'Host key verification failed.' >&2; exit 255", "SSHHostKeyNotTrusted", api.CodeAccessDenied, []string{"Host key verification failed."}},
 		"NoName":     {"echo 'ssh: Could not resolve hostname far: Name or service not known' >&2; exit 255", "SSHConnectFailed", api.CodeUnreachable, []string{"Could not resolve hostname"}},
 		"Silent":     {"exit 3", "SSHConnectFailed", api.CodeUnreachable, []string{"exit status 3"}},
 		"Noise":      {"echo 'This account is closed today'; exit 1", "SSHConnectFailed", api.CodeUnreachable, []string{"the far side printed: This account is closed today"}},
