@@ -44,33 +44,28 @@ func WriteChecksum(w io.Writer) error {
 // ownBuild names the build of this binary as buildFor does.
 const ownBuild = runtime.GOOS + "/" + runtime.GOARCH
 
-// install copies this binary, if it is not there, and starts it.
-func (l *Link) install(ctx context.Context, c *Caller) (*process, error) {
+// install copies this binary to the far side, which waits for that, and starts it there:
+// if that is wanted, and if it can run there.
+func (l *Link) install(ctx context.Context, c *Caller, p *process, h hello) error {
+	if build := buildFor(h); build != ownBuild {
+		return wrongBuild(l.s.Name, build)
+	}
+	if !c.Copy && (c.Confirm == nil || !c.Confirm(ctx, copyQuestion(l.s.Name, h))) {
+		return missing(l.s.Name, h)
+	}
 	self, err := platform.OpenSelf()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer self.Close()
 	st, err := self.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p, h, err := l.launch(ctx, c, st.Size(), false)
-	if err != nil {
-		return nil, err
+	if _, err := fmt.Fprintf(p.pipes, "copy %d\n", st.Size()); err != nil {
+		return l.notCopied(p, err)
 	}
-	if !h.Copy {
-		return p, p.join(l.s.Heartbeat)
-	}
-	if build := buildFor(h); build != ownBuild {
-		p.end(nil)
-		return nil, wrongBuild(l.s.Name, build)
-	}
-	if err := l.send(ctx, c, p, self, st.Size()); err != nil {
-		p.end(err)
-		return nil, err
-	}
-	return p, p.join(l.s.Heartbeat)
+	return l.send(ctx, c, p, self, st.Size())
 }
 
 // tellPace is how often somebody who waits for a copy is told how far it is.
@@ -133,9 +128,6 @@ func copyQuestion(name string, h hello) string {
 
 // missing is the error of a computer without pss.
 func missing(name string, h hello) error {
-	if build := buildFor(h); build != ownBuild {
-		return wrongBuild(name, build)
-	}
 	return api.Errorf(api.CodeUnreachable, "[%s] ssh works, but there is no pss (%s %s)", name, h.System, h.Machine).WithID("PssNotFound").On(name).
 		Hint("--copy-binary copies this one into your cache folder there; or install pss in the PATH that ssh gives")
 }

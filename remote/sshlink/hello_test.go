@@ -24,7 +24,6 @@ func TestReadHello(t *testing.T) {
 		"OtherNumber":     {text: "pss-ssh f00d {}\npss-ssh " + nonce + " {}\n", noise: "pss-ssh f00d {}\n"},
 		"Unfinished":      {text: "pss-ssh " + nonce + " {}", noise: "pss-ssh " + nonce + " {}", err: "EOF"},
 		"Missing":         {text: "pss-ssh " + nonce + " missing Linux x86_64\n", want: hello{Missing: true, System: "Linux", Machine: "x86_64"}},
-		"Copy":            {text: "pss-ssh " + nonce + " copy Darwin arm64\n", want: hello{Copy: true, System: "Darwin", Machine: "arm64"}},
 		"Failed":          {text: "pss-ssh " + nonce + " failed Linux armv7l\n", want: hello{Failed: true, System: "Linux", Machine: "armv7l"}},
 		"NoUname":         {text: "pss-ssh " + nonce + " missing\n", want: hello{Missing: true}},
 		"Nonsense":        {text: "pss-ssh " + nonce + " what\n", err: "the far side said"},

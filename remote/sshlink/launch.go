@@ -24,9 +24,8 @@ type begun struct {
 	err   error
 }
 
-// launch starts ssh and waits for the far side's line. size is that of the copy that is
-// offered to it, 0 for none; alone see arguments.
-func (l *Link) launch(ctx context.Context, c *Caller, size int64, alone bool) (*process, hello, error) {
+// launch starts ssh and waits for the far side's line; alone see arguments.
+func (l *Link) launch(ctx context.Context, c *Caller, alone bool) (*process, hello, error) {
 	sum, err := ownChecksum()
 	if err != nil {
 		return nil, hello{}, err
@@ -43,7 +42,7 @@ func (l *Link) launch(ctx context.Context, c *Caller, size int64, alone bool) (*
 		env = append(append([]string(nil), env...), more...)
 	}
 	nonce := newNonce()
-	p, err := start(l.s.Name, nonce, ssh, arguments(l.s.Target, script(nonce, l.s.Heartbeat, sum, size), l.s.Heartbeat, alone), env)
+	p, err := start(l.s.Name, nonce, ssh, arguments(l.s.Target, script(nonce, l.s.Heartbeat, sum, !c.Copy), l.s.Heartbeat, alone), env)
 	if err != nil {
 		return nil, hello{}, err
 	}

@@ -260,28 +260,27 @@ func (l *Link) start(ctx context.Context, a *attempt) {
 // open starts ssh until the far side has said its line; where pss is not there, it is
 // copied if that is wanted.
 func (l *Link) open(ctx context.Context, c *Caller, alone bool) (*process, error) {
-	if c.Copy {
-		return l.install(ctx, c)
-	}
-	p, h, err := l.launch(ctx, c, 0, alone)
+	p, h, err := l.launch(ctx, c, alone)
 	if err != nil {
 		return nil, err
 	}
-	if !h.Missing {
-		return p, p.join(l.s.Heartbeat)
+	if h.Missing {
+		err = l.install(ctx, c, p, h)
 	}
-	p.end(net.ErrClosed)
-	if c.Confirm != nil && c.Confirm(ctx, copyQuestion(l.s.Name, h)) {
-		return l.install(ctx, c)
+	if err == nil {
+		err = p.join(l.s.Heartbeat)
 	}
-	return nil, missing(l.s.Name, h)
+	if err != nil {
+		p.end(err)
+		return nil, err
+	}
+	return p, nil
 }
 
 // hello is what the far side says first.
 type hello struct {
 	Version string // of the pss that answers; the rest is of the script, which found none
 	Missing bool   `json:"-"`
-	Copy    bool   `json:"-"` // it waits for a copy of this one
 	Failed  bool   `json:"-"` // the copy cannot be used
 	System  string `json:"-"` // uname -s
 	Machine string `json:"-"` // uname -m

@@ -21,25 +21,24 @@ const find = `c="${XDG_CACHE_HOME:-$HOME/.cache}/pss"; ` +
 	`say() { echo "` + mark + `$n $* $(uname -s) $(uname -m)"; }; ` +
 	`for p in "$c"/pss-*-$h; do t "$p"; done; `
 
-// orOther goes on where this binary itself is not there.
-const orOther = `for p in "$(command -v pss)" "$HOME/.local/bin/pss" "$HOME/bin/pss" "$HOME/go/bin/pss" ` +
-	`/usr/local/bin/pss /opt/homebrew/bin/pss "$c"/pss-"$(uname -s)-$(uname -m)"-*; do t "$p"; done; say missing`
+// orOther goes on where this binary itself is not there, unless no other one is wanted.
+const orOther = `if [ $o = 1 ]; then for p in "$(command -v pss)" "$HOME/.local/bin/pss" "$HOME/bin/pss" "$HOME/go/bin/pss" ` +
+	`/usr/local/bin/pss /opt/homebrew/bin/pss "$c"/pss-"$(uname -s)-$(uname -m)"-*; do t "$p"; done; fi; say missing; `
 
-// orTake goes on with a copy that comes on standard input. It gets its name when it has
-// told its own checksum.
-const orTake = `umask 077; mkdir -p "$c"; f="$c/pss-$(uname -s)-$(uname -m)-$h"; p="$f.$$"; trap "rm -f $p" 0 1 2 13 15; say copy; ` +
+// orTake goes on with a copy that comes on standard input, where a line says that and
+// how long it is. It gets its name when it has told its own checksum.
+const orTake = `read a l && [ "$a" = copy ] || exit 0; umask 077; mkdir -p "$c"; ` +
+	`f="$c/pss-$(uname -s)-$(uname -m)-$h"; p="$f.$$"; trap "rm -f $p" 0 1 2 13 15; ` +
 	`if head -c $l >"$p" && [ $(wc -c <"$p") -eq $l ] && chmod 700 "$p" && [ "$("$p" checksum)" = $h ] && mv -f "$p" "$f"; then t "$f"; fi; say failed`
 
-// script is the command line for the far side. size is that of the copy to be taken,
-// 0 for none.
-func script(nonce string, heartbeat time.Duration, sum string, size int64) string {
-	text := fmt.Sprintf("n=%s b=%s h=%s l=%d; %s", nonce, heartbeat, sum, size, find)
-	if size > 0 {
-		text += orTake
-	} else {
-		text += orOther
+// script is the command line for the far side. others says that a pss which is not this
+// one will do.
+func script(nonce string, heartbeat time.Duration, sum string, others bool) string {
+	o := 0
+	if others {
+		o = 1
 	}
-	return "exec sh -c '" + text + "'"
+	return fmt.Sprintf("exec sh -c 'n=%s b=%s h=%s o=%d; %s'", nonce, heartbeat, sum, o, find+orOther+orTake)
 }
 
 // parseHello reads what stands behind the mark: JSON of a pss, or the words of the
@@ -55,8 +54,6 @@ func parseHello(text []byte) (h hello, err error) {
 	switch {
 	case len(f) > 0 && f[0] == "missing":
 		h.Missing = true
-	case len(f) > 0 && f[0] == "copy":
-		h.Copy = true
 	case len(f) > 0 && f[0] == "failed":
 		h.Failed = true
 	default:

@@ -28,7 +28,7 @@ func TestScriptInEveryShell(t *testing.T) {
 			home, bin := filepath.Join(t.TempDir(), "a home"), t.TempDir()
 			require.NoError(t, os.Mkdir(home, 0o700))
 			run := func(env ...string) string {
-				args := []string{"-c", script("abc", 1500*time.Millisecond, "5e5e", 0)}
+				args := []string{"-c", script("abc", 1500*time.Millisecond, "5e5e", true)}
 				if shell == "busybox" {
 					args = slices.Insert(args, 0, "sh")
 				}
