@@ -61,7 +61,7 @@ func (rt *Runtime) introduce() {
 	}
 	rt.agent.Header.Set(api.HeaderCaller, string(text))
 	if me.ID != "" {
-		cl := &client.Client{Dial: rt.agent.Dial, Host: rt.agent.Host}
+		cl := &client.Client{Dial: rt.agent.Dial, Host: rt.agent.Host, Timeout: askTimeout}
 		rt.asks.begin(func(ctx context.Context) { rt.answerQuestions(ctx, cl, me.ID) })
 	}
 }
@@ -104,20 +104,30 @@ func (a *asking) restoreLocked() {
 	if a.tty == nil {
 		return
 	}
-	_ = term.Restore(int(a.tty.Fd()), a.state)
+	onTerminal(a.tty, func(fd int) { _ = term.Restore(fd, a.state) })
 	fmt.Fprint(a.tty, "\r\n")
 	a.tty = nil
+}
+
+// onTerminal calls f with the descriptor of a terminal, and leaves it one of which a read
+// ends when it is closed: Fd would not, and a read that nobody waits for any more would
+// swallow the next line that is typed.
+func onTerminal(tty *os.File, f func(fd int)) {
+	if raw, err := tty.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { f(int(fd)) })
+	}
 }
 
 // take makes the terminal ours for a question.
 func (a *asking) take(tty *os.File) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	state, err := term.MakeRaw(int(tty.Fd()))
-	if err == nil {
-		a.tty, a.state = tty, state
-	}
-	return err == nil
+	onTerminal(tty, func(fd int) {
+		if state, err := term.MakeRaw(fd); err == nil {
+			a.tty, a.state = tty, state
+		}
+	})
+	return a.tty != nil
 }
 
 // leave gives the terminal back.
@@ -125,7 +135,7 @@ func (a *asking) leave() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.tty != nil {
-		_ = term.Restore(int(a.tty.Fd()), a.state)
+		onTerminal(a.tty, func(fd int) { _ = term.Restore(fd, a.state) })
 		a.tty = nil
 	}
 }
@@ -200,9 +210,11 @@ func readAnswer(tty *os.File, prompt string, kind api.QuestionKind) api.Answer {
 		prompt += " [y/N]"
 	}
 	t := term.NewTerminal(tty, "")
-	if w, h, err := term.GetSize(int(tty.Fd())); err == nil && w > 0 {
-		_ = t.SetSize(w, h) // without it lines are broken sooner, no more
-	}
+	onTerminal(tty, func(fd int) {
+		if w, h, err := term.GetSize(fd); err == nil && w > 0 {
+			_ = t.SetSize(w, h) // without it lines are broken sooner, no more
+		}
+	})
 	var text string
 	var err error
 	if prompt = strings.TrimRight(prompt, " ") + " "; kind == api.QuestionSecret {
