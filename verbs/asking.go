@@ -27,6 +27,9 @@ const (
 	// askTimeout bounds a request while somebody may be asked. The agent bounds each
 	// question, and everything else.
 	askTimeout = 10 * time.Minute
+	// maxVariable is the longest variable in bytes that a request carries; ssh has the
+	// agent's own instead of a longer one.
+	maxVariable = 8 << 10
 )
 
 // asking is what a cmdlet needs to be asked.
@@ -42,7 +45,7 @@ type asking struct {
 func (rt *Runtime) introduce() {
 	me := api.Caller{Env: map[string]string{}, Copy: rt.copyBinary}
 	for _, name := range api.CallerVariables {
-		if v := rt.Getenv(name); v != "" {
+		if v := rt.Getenv(name); v != "" && len(v) <= maxVariable {
 			me.Env[name] = v
 		}
 	}

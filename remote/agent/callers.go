@@ -62,7 +62,7 @@ func (k *computer) caller(ctx context.Context) *sshlink.Caller {
 	defer k.a.mu.Unlock()
 	if !ok {
 		if k.env == nil { // nobody has asked since our start
-			k.env = environment(map[string]string{"PATH": os.Getenv("PATH")})
+			k.env = environment(nil)
 		}
 		return &sshlink.Caller{Background: true, Env: append(slices.Clone(k.env), "SSH_ASKPASS_REQUIRE=never")}
 	}
@@ -91,8 +91,8 @@ func (k *computer) caller(ctx context.Context) *sshlink.Caller {
 // environment is that of an ssh: what the caller told, in the home of our own user.
 func environment(told map[string]string) []string {
 	var env []string
-	for _, name := range []string{"HOME", "USER", "LOGNAME"} {
-		if v := os.Getenv(name); v != "" {
+	for _, name := range []string{"HOME", "USER", "LOGNAME", "PATH"} {
+		if v := os.Getenv(name); v != "" && told[name] == "" {
 			env = append(env, name+"="+v)
 		}
 	}
