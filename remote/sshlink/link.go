@@ -177,6 +177,8 @@ func (l *Link) process(ctx context.Context, c *Caller) (*process, error) {
 		if p := l.running; p != nil && !p.over() {
 			l.mu.Unlock()
 			return p, nil
+		} else if p != nil && p.hung() {
+			l.alone = true
 		}
 		a := l.starting
 		if a == nil {

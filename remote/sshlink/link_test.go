@@ -166,9 +166,9 @@ func TestIdleLink(t *testing.T) {
 	f.link.s.Idle = 200 * time.Millisecond
 	c := f.dial()
 	f.talk(c, "one")
+	f.eventually("ssh has ended", func() bool { return errors.Is(syscall.Kill(f.pids()[0], 0), syscall.ESRCH) })
 	_, err := c.Read(make([]byte, 1))
 	require.Error(t, err, "it ended under a silent connection")
-	f.eventually("ssh has ended", func() bool { return errors.Is(syscall.Kill(f.pids()[0], 0), syscall.ESRCH) })
 	f.talk(f.dial(), "two")
 	require.Len(t, f.pids(), 2)
 }
@@ -309,3 +309,32 @@ func TestStartsThatFail(t *testing.T) {
 	_, err := f.link.Dial(t.Context(), &Caller{Env: []string{"PATH=/nowhere"}})
 	require.Equal(t, "SSHNotFound", api.AsError(err).FullyQualifiedErrorID)
 }
+
+// A link is idle when nobody waits for anything on it, and not while somebody does.
+func TestSlowAnswerKeepsTheLink(t *testing.T) {
+	t.Parallel()
+	f := newFar(t, time.Second, "", func(c *net.UnixConn) {
+		var b [1]byte
+		for {
+			if _, err := c.Read(b[:]); err != nil {
+				return
+			}
+			time.Sleep(10 * idleTime) // an answer that takes long
+			if _, err := c.Write(b[:]); err != nil {
+				return
+			}
+		}
+	})
+	f.link.s.Idle = idleTime
+	c := f.dial()
+	for range 2 {
+		_, err := c.Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = c.Read(make([]byte, 1))
+		require.NoError(t, err)
+	}
+	require.Len(t, f.pids(), 1)
+	f.eventually("the idle ssh has ended", func() bool { return errors.Is(syscall.Kill(f.pids()[0], 0), syscall.ESRCH) })
+}
+
+const idleTime = 100 * time.Millisecond

@@ -59,13 +59,33 @@ func (p *pipes) Close() error {
 	return nil
 }
 
-// clock tells when something was last said on a link, apart from its signs of life.
-type clock struct{ last atomic.Int64 }
+// clock tells how long nobody has needed a link: nothing was said on it, apart from its
+// signs of life, and nobody waits for an answer.
+type clock struct {
+	last    atomic.Int64 // when something was said, in Unix nanoseconds
+	waiting atomic.Int32 // reads and writes that are under way
+}
 
-func (c *clock) touch()               { c.last.Store(time.Now().UnixNano()) }
-func (c *clock) since() time.Time     { return time.Unix(0, c.last.Load()) }
-func newClock() *clock                { c := &clock{}; c.touch(); return c }
-func (c *clock) quiet() time.Duration { return time.Since(c.since()) }
+func newClock() *clock {
+	c := &clock{}
+	c.last.Store(time.Now().UnixNano())
+	return c
+}
+
+func (c *clock) enter() { c.waiting.Add(1) }
+
+func (c *clock) leave() {
+	c.last.Store(time.Now().UnixNano())
+	c.waiting.Add(-1)
+}
+
+// quiet is how long that has been so, 0 while it is not.
+func (c *clock) quiet() time.Duration {
+	if c.waiting.Load() > 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, c.last.Load()))
+}
 
 // stream is one connection of a link.
 type stream struct {
@@ -78,14 +98,15 @@ var _ net.Conn = (*stream)(nil)
 
 // Read reads what the host sent.
 func (s *stream) Read(b []byte) (int, error) {
-	n, err := s.Stream.Read(b)
-	s.said.touch()
-	return n, err
+	s.said.enter()
+	defer s.said.leave()
+	return s.Stream.Read(b)
 }
 
 // Write sends to the host.
 func (s *stream) Write(b []byte) (int, error) {
-	s.said.touch()
+	s.said.enter()
+	defer s.said.leave()
 	return s.Stream.Write(b)
 }
 

@@ -107,7 +107,7 @@ func start(name, nonce, ssh string, argv, env []string) (*process, error) {
 	for _, f := range []*os.File{in, out, errs} {
 		f.Close()
 	}
-	p := &process{name: name, nonce: nonce, cmd: cmd, pipes: newPipes(fromSSH, toSSH), words: &words{done: make(chan struct{})}, said: newClock(), exit: make(chan struct{})}
+	p := &process{name: name, nonce: nonce, cmd: cmd, pipes: newPipes(fromSSH, toSSH), words: &words{done: make(chan struct{})}, exit: make(chan struct{})}
 	go p.words.read(says)
 	go func() {
 		_ = cmd.Wait() // what it said tells why it ended
@@ -118,6 +118,7 @@ func start(name, nonce, ssh string, argv, env []string) (*process, error) {
 
 // join starts the connections, once the far end has said hello.
 func (p *process) join(heartbeat time.Duration) (err error) {
+	p.said = newClock() // from now on: whoever was asked for a passphrase took their time
 	if p.mux, err = smux.Client(p.pipes, muxConfig(heartbeat, 3*heartbeat)); err != nil {
 		p.end(err)
 	}
@@ -126,14 +127,28 @@ func (p *process) join(heartbeat time.Duration) (err error) {
 
 // over reports whether the link has ended, as far as is known.
 func (p *process) over() bool {
-	p.mu.Lock()
-	ended := p.ended
-	p.mu.Unlock()
 	select {
 	case <-p.exit:
 		return true
 	default:
-		return ended || p.mux.IsClosed()
+		return p.given() || p.mux.IsClosed()
+	}
+}
+
+// given reports whether we have given up the link.
+func (p *process) given() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+// hung reports whether signs of life were missed, from an ssh that says nothing.
+func (p *process) hung() bool {
+	select {
+	case <-p.exit:
+		return false
+	default:
+		return p.mux.IsClosed() && !p.given()
 	}
 }
 
@@ -154,6 +169,9 @@ func (p *process) watch(idle time.Duration) error {
 		case <-p.exit:
 			return io.EOF
 		case err := <-broken:
+			if p.hung() {
+				return errSilent
+			}
 			p.parting()
 			return err
 		case <-t.C:
@@ -206,7 +224,6 @@ func (p *process) open() (*stream, error) {
 		return nil, err
 	}
 	s := &stream{Stream: mux, said: p.said}
-	p.said.touch()
 	if err := s.await(alive); err != nil {
 		s.Close()
 		return nil, err
