@@ -127,6 +127,14 @@ func (l *loggedIn) takeUp() {
 
 func (l *loggedIn) roles() []int { return []int{l.agent(), l.host(), l.facts()["left"].info.Pid} }
 
+// allIn shows that agent, host and session host are in a control group.
+func (l *loggedIn) allIn(group string) {
+	l.t.Helper()
+	for _, pid := range l.roles() {
+		require.Contains(l.t, members(l.t, group), pid)
+	}
+}
+
 // Where the processes of a login are killed at the logout, lingering is enabled, said,
 // and everything is in a scope of the user's manager.
 func TestLogoutKillsAndLingeringIsEnabled(t *testing.T) {
@@ -134,9 +142,7 @@ func TestLogoutKillsAndLingeringIsEnabled(t *testing.T) {
 	l := logIn(t, session, "KillUserProcesses=yes\nKillExcludeUsers=root\n", nil)
 	l.put("polkit", "")
 	require.Contains(t, l.leave().err, "WARNING: Lingering was enabled for user ann")
-	for _, pid := range l.roles() {
-		require.Contains(t, members(t, l.outside), pid)
-	}
+	l.allIn(l.outside)
 	require.Contains(t, l.asked(), fmt.Sprintf("loginctl --no-ask-password enable-linger %d\n", ordinary))
 	require.Empty(t, members(t, l.scope))
 	l.takeUp()
@@ -148,9 +154,7 @@ func TestLogoutKillsAndTheUserLingers(t *testing.T) {
 	l := logIn(t, session, "KillUserProcesses=yes\n", nil)
 	l.put("linger", "yes\n")
 	require.NotContains(t, l.leave().err, "WARNING")
-	for _, pid := range l.roles() {
-		require.Contains(t, members(t, l.outside), pid)
-	}
+	l.allIn(l.outside)
 	require.NotContains(t, l.asked(), "enable-linger")
 	l.takeUp()
 }
@@ -198,9 +202,7 @@ func TestLogoutKillsAndThatIsAccepted(t *testing.T) {
 	t.Parallel()
 	l := logIn(t, session, "KillUserProcesses=yes\n", map[string]string{"host.toml": "survive_logout = false\n"})
 	l.leave()
-	for _, pid := range l.roles() {
-		require.Contains(t, members(t, l.scope), pid)
-	}
+	l.allIn(l.scope)
 	l.takeUp()
 }
 
@@ -211,9 +213,7 @@ func TestLogoutKillsNothing(t *testing.T) {
 	l := logIn(t, session, "KillUserProcesses=no\n", nil)
 	l.put("polkit", "")
 	require.NotContains(t, l.leave().err, "WARNING")
-	for _, pid := range l.roles() {
-		require.Contains(t, members(t, l.scope), pid)
-	}
+	l.allIn(l.scope)
 	require.NotContains(t, l.asked(), "enable-linger")
 	require.NotContains(t, l.asked(), "systemd-run")
 	l.takeUp()
@@ -231,9 +231,7 @@ func TestLogoutEndsTheManagerOfADesktop(t *testing.T) {
 	eventually(t, "a session is made", func() bool { return l.pss("new-pssession", "--name", "trial").code == 0 })
 	l.must("remove-pssession", "--name", "trial")
 	l.leave()
-	for _, pid := range l.roles() {
-		require.Contains(t, members(t, l.scope), pid)
-	}
+	l.allIn(l.scope)
 	require.NotContains(t, l.asked(), "systemd-run")
 	l.takeUp()
 	log, err := os.ReadFile(l.path("host", "log"))

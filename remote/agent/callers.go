@@ -21,7 +21,6 @@ type callerKey struct{}
 // caller is the person behind a request, as far as its cmdlet told. What it told is
 // read when an ssh has to be started, which is seldom.
 type caller struct {
-	a    *Agent
 	raw  string
 	gone <-chan struct{} // closed when its request has ended
 	once sync.Once
@@ -29,12 +28,12 @@ type caller struct {
 }
 
 // withCaller lets what is done for r know on whose behalf it is done.
-func (a *Agent) withCaller(r *http.Request) *http.Request {
+func withCaller(r *http.Request) *http.Request {
 	raw := r.Header.Get(api.HeaderCaller)
 	if raw == "" {
 		return r
 	}
-	c := &caller{a: a, raw: raw, gone: r.Context().Done()}
+	c := &caller{raw: raw, gone: r.Context().Done()}
 	return r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
 }
 

@@ -67,7 +67,7 @@ func (a *Agent) computerLocked(name string) *computer {
 	}
 	c.local = key == "localhost" && !found
 	if c.dial = client.DialTLS(c.endpoint); c.local {
-		c.dial = again(c.ownDialer(c.dial))
+		c.dial = again(c.dial)
 	}
 	a.computers[key] = c
 	return c
@@ -206,19 +206,15 @@ func (k *computer) endpoint(ctx context.Context) (client.Endpoint, error) {
 	if err != nil {
 		return client.Endpoint{}, err
 	}
-	return client.Endpoint{Address: net.JoinHostPort(loopback(info.Address), strconv.Itoa(info.Port)), Fingerprint: info.Fingerprint}, nil
+	return k.a.ownEndpoint(&info), nil
 }
 
-// ownDialer dials the user's own host: by TLS, or by its socket where it listens on no
-// port.
-func (k *computer) ownDialer(tls client.Dialer) client.Dialer {
-	socket := client.DialOwner(k.a.paths.HostSocket(), client.FromHere, func(context.Context) error { return io.EOF })
-	return func(ctx context.Context) (net.Conn, error) {
-		if info, err := k.a.ownHost(ctx); err != nil || info.Port != 0 {
-			return tls(ctx)
-		}
-		return socket(ctx)
+// ownEndpoint is where the user's own host takes requests.
+func (a *Agent) ownEndpoint(info *config.HostInfo) client.Endpoint {
+	if info.Port == 0 {
+		return client.Endpoint{Socket: a.paths.HostSocket()}
 	}
+	return client.Endpoint{Address: net.JoinHostPort(loopback(info.Address), strconv.Itoa(info.Port)), Fingerprint: info.Fingerprint}
 }
 
 // ownHost tells where the user's own host listens, and starts it if it does not run.

@@ -30,7 +30,7 @@ func (a *Agent) handler() http.Handler {
 			}
 			a.begin(c)
 			defer a.done(c)
-			return f(w, a.withCaller(r), c)
+			return f(w, withCaller(r), c)
 		}))
 	}
 	handle(http.MethodGet, api.RouteVersion, a.handleVersion)

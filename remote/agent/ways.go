@@ -1,11 +1,10 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -106,13 +105,11 @@ func (w way) address(ctx context.Context) string {
 		return at.Address
 	}
 	info, err := readInfo(w.a.paths)
-	switch {
-	case err != nil:
+	if err != nil {
 		return ""
-	case info.Port == 0:
-		return w.a.paths.HostSocket()
 	}
-	return net.JoinHostPort(loopback(info.Address), strconv.Itoa(info.Port))
+	at := w.a.ownEndpoint(&info)
+	return cmp.Or(at.Socket, at.Address)
 }
 
 // waysThere says what makes a computer reachable that was not reached by TLS.

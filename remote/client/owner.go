@@ -37,7 +37,11 @@ func FromSSH(connection string) string {
 // DialOwner returns a Dialer to the socket of the own user's host, which is started by
 // start when nobody listens there. from is the line that begins the connection.
 func DialOwner(socket, from string, start func(context.Context) error) Dialer {
-	dial := OnDemand(socket, start)
+	return introduced(OnDemand(socket, start), from)
+}
+
+// introduced begins each connection to a host's own socket with the line from.
+func introduced(dial Dialer, from string) Dialer {
 	return func(ctx context.Context) (net.Conn, error) {
 		c, err := dial(ctx)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"pss/remote/api"
+	"pss/remote/platform"
 )
 
 // handshakeTimeout bounds connecting and the TLS handshake where nothing else does.
@@ -32,10 +33,11 @@ func Fingerprint(cert *x509.Certificate) string {
 type Endpoint struct {
 	Address     string
 	Fingerprint string // "sha256:…"; empty: any key is refused, with an error that names it
+	Socket      string // of the own user's host, which listens on no port; the others count for nothing then
 }
 
 // DialTLS returns a Dialer to the endpoint that find returns at each call. It
-// accepts only the pinned public key. TLS 1.3 always.
+// accepts only the pinned public key. TLS 1.3 always, but for a socket.
 func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
 	sessions := tls.NewLRUClientSessionCache(4)
 	return func(ctx context.Context) (net.Conn, error) {
@@ -47,6 +49,9 @@ func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
 		at, err := find(ctx)
 		if err != nil {
 			return nil, err
+		}
+		if at.Socket != "" {
+			return introduced(func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, at.Socket) }, FromHere)(ctx)
 		}
 		conf := &tls.Config{
 			MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, ServerName: "pss",

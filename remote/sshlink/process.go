@@ -29,7 +29,6 @@ const (
 
 // process is an ssh that runs, and what it carries.
 type process struct {
-	name  string
 	nonce string // of the far side's line
 	cmd   *exec.Cmd
 	pipes *pipes
@@ -107,7 +106,7 @@ func start(name, nonce, ssh string, argv, env []string) (*process, error) {
 	for _, f := range []*os.File{in, out, errs} {
 		f.Close()
 	}
-	p := &process{name: name, nonce: nonce, cmd: cmd, pipes: newPipes(fromSSH, toSSH), words: &words{done: make(chan struct{})}, exit: make(chan struct{})}
+	p := &process{nonce: nonce, cmd: cmd, pipes: newPipes(fromSSH, toSSH), words: &words{done: make(chan struct{})}, exit: make(chan struct{})}
 	go p.words.read(says)
 	go func() {
 		_ = cmd.Wait() // what it said tells why it ended
@@ -119,21 +118,22 @@ func start(name, nonce, ssh string, argv, env []string) (*process, error) {
 // join starts the connections, once the far end has said hello.
 func (p *process) join(heartbeat time.Duration) (err error) {
 	p.said = newClock() // from now on: whoever was asked for a passphrase took their time
-	if p.mux, err = smux.Client(p.pipes, muxConfig(heartbeat, 3*heartbeat)); err != nil {
-		p.end(err)
-	}
+	p.mux, err = smux.Client(p.pipes, muxConfig(heartbeat, 3*heartbeat))
 	return err
 }
 
-// over reports whether the link has ended, as far as is known.
-func (p *process) over() bool {
+// exited reports whether the process has ended.
+func (p *process) exited() bool {
 	select {
 	case <-p.exit:
 		return true
 	default:
-		return p.given() || p.mux.IsClosed()
+		return false
 	}
 }
+
+// over reports whether the link has ended, as far as is known.
+func (p *process) over() bool { return p.exited() || p.given() || p.mux.IsClosed() }
 
 // given reports whether we have given up the link.
 func (p *process) given() bool {
@@ -143,14 +143,7 @@ func (p *process) given() bool {
 }
 
 // hung reports whether signs of life were missed, from an ssh that says nothing.
-func (p *process) hung() bool {
-	select {
-	case <-p.exit:
-		return false
-	default:
-		return p.mux.IsClosed() && !p.given()
-	}
-}
+func (p *process) hung() bool { return !p.exited() && p.mux.IsClosed() && !p.given() }
 
 // errIdle says that nobody needs the link.
 var errIdle = errors.New("the link was idle")
@@ -281,26 +274,22 @@ func (p *process) why(err error) error {
 		return known
 	}
 	p.parting()
-	select {
-	case <-p.exit:
-		p.settle()
-		if text := reasonIn(p.words.String()); text != "" {
-			return errors.New("ssh: " + text)
-		}
-		return fmt.Errorf("ssh has ended (%s)", p.state())
-	default:
+	if !p.exited() {
 		return fmt.Errorf("the connection through ssh ended: %w", cmp.Or(known, err))
 	}
+	p.settle()
+	if text := reasonIn(p.words.String()); text != "" {
+		return errors.New("ssh: " + text)
+	}
+	return fmt.Errorf("ssh has ended (%s)", p.state())
 }
 
 // state says how the process ended.
 func (p *process) state() string {
-	select {
-	case <-p.exit:
-		return p.cmd.ProcessState.String()
-	default:
+	if !p.exited() {
 		return "it still runs"
 	}
+	return p.cmd.ProcessState.String()
 }
 
 // settle waits a moment for the last words of an ssh that has ended: what it left in
