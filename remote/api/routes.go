@@ -27,6 +27,11 @@ const (
 	RouteConfigurations = "/v1/configurations"
 	RouteConfiguration  = "/v1/configurations/{configuration}"
 
+	// Of the host, for whoever is nobody yet.
+	RouteChallenge = "/v1/auth/challenge"
+	RouteProof     = "/v1/auth/proof"
+	RoutePassword  = "/v1/auth/password"
+
 	RouteCopies = "/v1/copies" // of pss, which an ssh left on the computer
 
 	RouteJobs       = "/v1/jobs" // these are the agent's: a job is its own Id, or its or a child's InstanceId

@@ -124,6 +124,7 @@ func (at Endpoint) verify(cs tls.ConnectionState) error {
 func ListenTLS(l net.Listener, cert tls.Certificate) net.Listener {
 	return &tlsListener{Listener: l, conf: &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"},
+		ClientAuth: tls.RequestClientCert, // whether it means anything is the host's business
 	}}
 }
 
@@ -265,6 +266,17 @@ type tlsConn struct {
 
 func newTLSConn(c *tls.Conn) *tlsConn {
 	return &tlsConn{Conn: c, bulk: c.NetConn().(*bulkConn)}
+}
+
+// TLSState returns what TLS knows of c, whose handshake is over once something was read
+// from it; nil: c is no TLS connection.
+func TLSState(c net.Conn) *tls.ConnectionState {
+	t, ok := c.(*tlsConn)
+	if !ok {
+		return nil
+	}
+	state := t.Conn.ConnectionState()
+	return &state
 }
 
 // Write writes p, in few system calls if it is large.

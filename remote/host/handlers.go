@@ -2,8 +2,6 @@ package host
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"os"
@@ -51,28 +49,6 @@ func (h *Host) handler() http.Handler {
 	return mux
 }
 
-// guard authenticates, and refuses what a browser sends.
-func (h *Host) guard(f client.Handler) client.Handler {
-	return func(w http.ResponseWriter, r *http.Request) (any, error) {
-		if r.Header.Get("Origin") != "" {
-			return nil, api.Errorf(api.CodeAccessDenied, "requests of web pages are refused")
-		}
-		if isOwner(r) {
-			return h.admitted(f, w, r)
-		}
-		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		// Hashed first, so that the comparison takes the same time for any length.
-		a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(h.token))
-		if (!ok || subtle.ConstantTimeCompare(a[:], b[:]) != 1) && !planted.On("no-token-check") {
-			h.log.Warn("access denied", "from", r.RemoteAddr)
-			w.Header().Set("Connection", "close") // at once, without waiting for a body
-			return nil, api.Errorf(api.CodeAccessDenied, "access is denied").WithID("AccessDenied").
-				Hint("check that the token_file in config.toml is the host's own (PSS_HOME/host/token)")
-		}
-		return h.admitted(f, w, r)
-	}
-}
-
 // admitted answers a request of somebody who may ask.
 func (h *Host) admitted(f client.Handler, w http.ResponseWriter, r *http.Request) (any, error) {
 	h.active.Enter()
@@ -80,10 +56,6 @@ func (h *Host) admitted(f client.Handler, w http.ResponseWriter, r *http.Request
 	agent, _, _ := strings.Cut(r.Header.Get(api.HeaderClient), "/")
 	h.leases.renew(agent)
 	return f(w, r)
-}
-
-func (h *Host) asker(r *http.Request) api.ClientID {
-	return api.ClientID{Principal: h.owner, ID: r.Header.Get(api.HeaderClient)}
 }
 
 func (h *Host) handleVersion(_ http.ResponseWriter, r *http.Request) (any, error) {

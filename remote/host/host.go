@@ -123,7 +123,7 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 		addr = config.DefaultListen
 	}
 	srv := client.NewServer(h.handler(), h.log)
-	srv.ConnContext = knowOwner
+	srv.ConnContext = knowConn
 	own, err := h.listenOwn()
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -31,22 +30,6 @@ func (h *Host) listenTLS(addr string, cert tls.Certificate) (net.Listener, error
 // user's ssh: who can connect to the socket has proved who they are.
 func (h *Host) listenOwn() (net.Listener, error) {
 	return client.ListenOwner(h.o.Paths.HostSocket())
-}
-
-type ownerKey struct{}
-
-// knowOwner is for http.Server's ConnContext: what comes by the socket is the owner's.
-func knowOwner(ctx context.Context, c net.Conn) context.Context {
-	if !client.IsOwner(c) {
-		return ctx
-	}
-	return context.WithValue(ctx, ownerKey{}, true)
-}
-
-// isOwner reports whether the request came by the socket.
-func isOwner(r *http.Request) bool {
-	owner, _ := r.Context().Value(ownerKey{}).(bool)
-	return owner
 }
 
 // keepSocket makes the socket again if somebody deleted it.
