@@ -15,6 +15,7 @@ func newHost() *command {
 			value("Lease", "silence after which a client counts as lost").byDefault("30s"),
 			flag("Embedded", "end by itself when it has nothing left to do"),
 			value("Linger", "how long an embedded host waits for the next session").byDefault("60s"),
+			flag("Worker", "be the process by which this computer's daemon reaches this user's host; the daemon starts it"),
 			flag("Stdio", "be the far end of an ssh: join standard input and output to this user's host, which is started if it does not run"),
 			value("Hello", "with --stdio: the number that the other end waits for").byDefault("none"),
 			value("Heartbeat", "with --stdio: the pace of signs of life; without any for six times as long it ends").byDefault("10s"),
@@ -23,7 +24,7 @@ func newHost() *command {
 		run: func(ctx context.Context, rt *Runtime, in *input) error {
 			return rt.HostRole(ctx, HostSettings{
 				Listen: in.String("listen"), Embedded: in.Bool("embedded"), Linger: in.String("linger"), Lease: in.String("lease"),
-				Stdio: in.Bool("stdio"), Hello: in.String("hello"), Heartbeat: in.String("heartbeat"),
+				Stdio: in.Bool("stdio"), Worker: in.Bool("worker"), Hello: in.String("hello"), Heartbeat: in.String("heartbeat"),
 			})
 		},
 	}

@@ -42,6 +42,7 @@ type HostSettings struct {
 	Lease    string
 
 	Stdio     bool // the far end of an ssh
+	Worker    bool // by which the daemon of the computer reaches this user's host
 	Hello     string
 	Heartbeat string
 }

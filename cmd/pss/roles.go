@@ -22,6 +22,7 @@ import (
 	"pss/remote/platform"
 	"pss/remote/sessionhost"
 	"pss/remote/sshlink"
+	"pss/remote/worker"
 	"pss/verbs"
 )
 
@@ -85,8 +86,11 @@ func runHost(ctx context.Context, in verbs.HostSettings) error {
 	if err != nil {
 		return err
 	}
-	if in.Stdio {
+	switch {
+	case in.Stdio:
 		return runRelay(ctx, paths, in)
+	case in.Worker:
+		return runWorker(ctx, paths)
 	}
 	conf, err := paths.LoadHost()
 	if err != nil {
@@ -115,15 +119,9 @@ func runHost(ctx context.Context, in verbs.HostSettings) error {
 	return host.Run(ctx, o)
 }
 
-// runRelay is the far end of an ssh: it joins our standard input and output to the
-// user's own host, which is started if it does not run, without a port.
-func runRelay(ctx context.Context, paths config.Paths, in verbs.HostSettings) error {
-	platform.SetProcessName("pss-relay")
-	heartbeat, err := api.ParseDuration(cmp.Or(in.Heartbeat, config.DefaultHeartbeat.String()), time.Second)
-	if err != nil || heartbeat <= 0 {
-		return api.Errorf(api.CodeUsage, "a heartbeat cannot be %q", in.Heartbeat).WithID("CannotConvertArgument")
-	}
-	start := func(ctx context.Context) error {
+// startOwn starts the user's own host, without a port.
+func startOwn(paths config.Paths) func(context.Context) error {
+	return func(ctx context.Context) error {
 		if err := paths.Prepare(); err != nil {
 			return err
 		}
@@ -133,12 +131,36 @@ func runRelay(ctx context.Context, paths config.Paths, in verbs.HostSettings) er
 		}
 		return err
 	}
+}
+
+// runWorker is the process by which this computer's daemon reaches the host of the user
+// that we run as.
+func runWorker(ctx context.Context, paths config.Paths) error {
+	platform.SetProcessName("pss-worker")
+	platform.Conceal()
+	platform.LikeALogin()
+	control, err := platform.ConnOf(os.NewFile(platform.ReadyFD, "control"))
+	if err != nil {
+		return api.Errorf(api.CodeUsage, "--worker is for this computer's daemon: %v", err).WithID("WorkerWithoutDaemon").
+			Hint("start the daemon: sudo pss enable-psremoting")
+	}
+	return worker.Run(ctx, control, client.OnDemand(paths.HostSocket(), startOwn(paths)), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+}
+
+// runRelay is the far end of an ssh: it joins our standard input and output to the
+// user's own host, which is started if it does not run, without a port.
+func runRelay(ctx context.Context, paths config.Paths, in verbs.HostSettings) error {
+	platform.SetProcessName("pss-relay")
+	heartbeat, err := api.ParseDuration(cmp.Or(in.Heartbeat, config.DefaultHeartbeat.String()), time.Second)
+	if err != nil || heartbeat <= 0 {
+		return api.Errorf(api.CodeUsage, "a heartbeat cannot be %q", in.Heartbeat).WithID("CannotConvertArgument")
+	}
 	// Like a role it mostly waits, and what it passes on goes from one goroutine to the
 	// next: on one processor that wakes no threads.
 	runtime.GOMAXPROCS(1)
 	r := &sshlink.Relay{
 		In: platform.Polled(os.Stdin), Out: platform.Polled(os.Stdout), Hello: in.Hello, Heartbeat: heartbeat,
-		Dial: client.DialOwner(paths.HostSocket(), client.FromSSH(os.Getenv("SSH_CONNECTION")), start),
+		Dial: client.DialOwner(paths.HostSocket(), client.FromSSH(os.Getenv("SSH_CONNECTION")), startOwn(paths)),
 	}
 	return r.Run(ctx)
 }

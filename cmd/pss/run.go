@@ -34,6 +34,9 @@ func run(ctx context.Context, args []string) int {
 			return writeManual(args[2:])
 		case "session-host":
 			return role(ctx, runSessionHost)
+		case platform.BecomeCommand:
+			fmt.Fprintln(os.Stderr, "pss:", platform.Become(args[2:]))
+			return 1
 		case "checksum":
 			if err := sshlink.WriteChecksum(os.Stdout); err != nil {
 				fmt.Fprintln(os.Stderr, "pss:", err)

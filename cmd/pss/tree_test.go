@@ -35,7 +35,8 @@ var allowed = map[string][]string{
 	"remote/agent":             {"config", "remote/jobstore", "remote/sshlink", "remote/client", "remote/api", "remote/platform", "remote/planted"},
 	"remote/sshlink":           {"remote/api", "remote/platform", "remote/planted"},
 	"remote/jobstore":          {"config", "remote/api", "remote/platform", "remote/planted"}, // config for files that appear by rename
-	"remote/host":              {"config", "remote/client", "remote/api", "remote/platform", "remote/planted"},
+	"remote/worker":            {"remote/client", "remote/api", "remote/platform", "remote/planted"},
+	"remote/host":              {"config", "remote/worker", "remote/client", "remote/api", "remote/platform", "remote/planted"},
 	"remote/sessionhost":       {"remote/engine", "remote/spool", "remote/client", "remote/api", "remote/platform", "remote/planted"},
 	"remote/engine":            {"remote/api", "remote/platform", "remote/planted"},
 	"remote/engine/enginetest": {"remote/engine", "remote/api", "remote/platform"},

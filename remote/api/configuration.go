@@ -18,7 +18,8 @@ type SessionConfiguration struct {
 
 	Enabled      *bool    `toml:",omitempty" json:",omitempty"` // false: makes no sessions; default true
 	AccessMode   string   `toml:",omitempty" json:",omitempty"` // Remote (default), or Local: for clients on its computer only
-	AllowedUsers []string `toml:",omitempty" json:",omitempty"` // who may make sessions; default the host's own user
+	AllowedUsers []string `toml:",omitempty" json:",omitempty"` // who may make sessions: users, and groups as @GROUP; default all whom the host serves
+	RunAsUser    string   `toml:",omitempty" json:",omitempty"` // whom its sessions run as and belong to; default whoever makes them
 
 	Engine            string            `toml:",omitempty" json:",omitempty"` // bash, sh; default the first that the computer has
 	WorkingDirectory  string            `toml:",omitempty" json:",omitempty"` // where a session starts; default the home folder

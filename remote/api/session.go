@@ -193,6 +193,15 @@ type CreateRequest struct {
 	// the one exists without the other.
 	Start    *FirstCommand `json:",omitempty"`
 	OnFinish string        `json:",omitempty"` // of every command that brings none of its own
+	// Front is what the daemon of a computer orders of a user's own host; from anybody else
+	// it counts for nothing.
+	Front *FrontOrder `json:",omitempty"`
+}
+
+// FrontOrder is how a session is made that was asked for at the daemon of a computer.
+type FrontOrder struct {
+	Configuration SessionConfiguration // which the daemon has checked
+	MaxSpoolBytes int64                `json:",omitempty"` // of unread output of all sessions of the user; 0: as the host says
 }
 
 // Turn orders requests that one cmdlet makes at once: the agent numbers and names

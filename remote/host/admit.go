@@ -1,33 +1,56 @@
 package host
 
 import (
-	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 
 	"pss/remote/api"
 	"pss/remote/client"
 )
 
-// admit refuses a session that its configuration does not allow now. Until release is
-// called, no other session is made with a configuration that counts its sessions.
-func (h *Host) admit(r *http.Request, conf *api.SessionConfiguration) (release func(), err error) {
+// allowed refuses a session that its configuration does not allow this user, or now.
+func (h *Host) allowed(r *http.Request, conf *api.SessionConfiguration) error {
 	denied := func(format string, args ...any) *api.Error {
 		return api.Errorf(api.CodeAccessDenied, format, args...).WithID("AccessDenied,PSSessionOpenFailed").On(conf.Name)
 	}
 	user := h.asker(r).Principal
 	switch {
 	case !conf.IsEnabled():
-		return nil, denied("session configuration %s is disabled", conf.Name).
+		return denied("session configuration %s is disabled", conf.Name).
 			Hint("its owner enables it: pss enable-pssessionconfiguration --name %s", conf.Name)
-	case conf.AccessMode == api.AccessLocal && !isLocal(r.RemoteAddr):
-		return nil, denied("session configuration %s is for clients on its own computer only", conf.Name).
+	case conf.AccessMode == api.AccessLocal && !client.FromLocal(r.RemoteAddr):
+		return denied("session configuration %s is for clients on its own computer only", conf.Name).
 			Hint("use another configuration")
-	case len(conf.AllowedUsers) > 0 && !slices.Contains(conf.AllowedUsers, user):
-		return nil, denied("session configuration %s is not for user %s", conf.Name, user).
+	case !h.allows(conf, user):
+		return denied("session configuration %s is not for user %s", conf.Name, user).
 			Hint("its owner names who may use it: pss set-pssessionconfiguration --name %s --allowed-users USER", conf.Name)
+	case conf.RunAsUser != "" && conf.RunAsUser != h.owner && h.front == nil:
+		return denied("session configuration %s runs its sessions as user %s, which only a host that runs as root can", conf.Name, conf.RunAsUser).
+			Hint("use another configuration, or the computer's own daemon: sudo pss enable-psremoting")
+	}
+	return nil
+}
+
+// allows reports whether the configuration is for the user. A run-as configuration that
+// names nobody is for its run-as user alone.
+func (h *Host) allows(conf *api.SessionConfiguration, user string) bool {
+	if len(conf.AllowedUsers) == 0 {
+		return conf.RunAsUser == "" || conf.RunAsUser == user
+	}
+	for _, who := range conf.AllowedUsers {
+		if group, ok := strings.CutPrefix(who, "@"); who == user || ok && h.inGroup(user, group) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit refuses a session that its configuration does not allow now. Until release is
+// called, no other session is made with a configuration that counts its sessions.
+func (h *Host) admit(r *http.Request, conf *api.SessionConfiguration) (release func(), err error) {
+	if err := h.allowed(r, conf); err != nil {
+		return nil, err
 	}
 	if conf.MaxShells == 0 && conf.MaxShellsPerUser == 0 && conf.MaxConcurrentUsers == 0 {
 		return func() {}, nil
@@ -42,11 +65,16 @@ func (h *Host) admit(r *http.Request, conf *api.SessionConfiguration) (release f
 	}
 	if limit, most := exceeds(conf, owners, h.owner); limit != "" {
 		release()
-		return nil, api.Errorf(api.CodeQuota, "session configuration %s allows no more sessions now: %s is %d", conf.Name, limit, most).
-			WithID(limit + ",PSSessionOpenFailed").On(conf.Name).
-			Hint("remove sessions (pss get-pssession --computer-name COMPUTER lists them), or have the limit raised")
+		return nil, quotaOf(conf.Name, limit, most)
 	}
 	return release, nil
+}
+
+// quotaOf is the error of a configuration whose limit is reached.
+func quotaOf(conf, limit string, most int) error {
+	return api.Errorf(api.CodeQuota, "session configuration %s allows no more sessions now: %s is %d", conf, limit, most).
+		WithID(limit + ",PSSessionOpenFailed").On(conf).
+		Hint("remove sessions (pss get-pssession --computer-name COMPUTER lists them), or have the limit raised")
 }
 
 // exceeds names the limit of the configuration that one session more of owner would
@@ -72,15 +100,6 @@ func exceeds(conf *api.SessionConfiguration, owners []string, owner string) (lim
 		}
 	}
 	return "", 0
-}
-
-// isLocal reports whether a request from addr comes from this computer.
-func isLocal(addr string) bool {
-	if addr == client.FromHere {
-		return true
-	}
-	host, _, err := net.SplitHostPort(addr)
-	return err == nil && net.ParseIP(host).IsLoopback()
 }
 
 // startupScript returns the text of the configuration's start-up script: the one that

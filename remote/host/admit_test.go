@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"pss/remote/api"
+	"pss/remote/client"
 )
 
 func TestSessionsThatAConfigurationAllows(t *testing.T) {
@@ -32,6 +33,6 @@ func TestLocalRequests(t *testing.T) {
 	for addr, want := range map[string]bool{
 		"127.0.0.1:1": true, "[::1]:1": true, "127.8.9.1:1": true, "10.0.0.1:1": false, "[fe80::1]:1": false, "": false, "localhost:1": false,
 	} {
-		assert.Equal(t, want, isLocal(addr), addr)
+		assert.Equal(t, want, client.FromLocal(addr), addr)
 	}
 }

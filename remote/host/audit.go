@@ -26,6 +26,7 @@ type auditLine struct {
 	Time      time.Time
 	Action    string // New, Connect, Remove; RegisterConfiguration, SetConfiguration, UnregisterConfiguration
 	User      string
+	RunAs     string `json:",omitempty"` // whom the session runs as, if that is another user
 	Client    string // opaque
 	Address   string // that the request came from
 	Session   string `json:",omitempty"` // InstanceID

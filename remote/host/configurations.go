@@ -50,7 +50,11 @@ func (h *Host) fill(c *api.SessionConfiguration) {
 	c.OutputBufferingMode = cmp.Or(c.OutputBufferingMode, api.BufferingBlock)
 	c.OutputBufferSize = cmp.Or(c.OutputBufferSize, h.bufferSize())
 	c.MaxConcurrentCommandsPerShell = cmp.Or(c.MaxConcurrentCommandsPerShell, config.DefaultMaxCommands)
-	if len(c.AllowedUsers) == 0 {
+	switch {
+	case len(c.AllowedUsers) > 0:
+	case c.RunAsUser != "":
+		c.AllowedUsers = []string{c.RunAsUser}
+	case h.front == nil:
 		c.AllowedUsers = []string{h.owner}
 	}
 	if c.File != "" && c.Engine != "" {

@@ -25,6 +25,15 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 		return nil, err
 	}
 	planted.Point("host-create")
+	s, err := h.createHere(r, id, &req)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// createHere makes a session of our own user, or finds it.
+func (h *Host) createHere(r *http.Request, id string, req *api.CreateRequest) (*api.Session, error) {
 	unlock := h.creating.lock(id)
 	defer unlock()
 	if e, err := h.dir.find(id); err == nil {
@@ -45,7 +54,7 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 		return nil, api.Errorf(api.CodeLost, "session %s was removed", id).WithID("PSSessionStateClosed")
 	}
 	line := &auditLine{Action: "New", Session: id, Name: req.Name}
-	info, err := h.makeSession(r, id, &req)
+	info, err := h.makeSession(r, id, req)
 	line.refused(err)
 	h.audit.note(r, line)
 	if err != nil {
@@ -56,11 +65,7 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 
 // makeSession makes the session, if its configuration admits it.
 func (h *Host) makeSession(r *http.Request, id string, req *api.CreateRequest) (*api.RunspaceInfo, error) {
-	conf, err := h.o.Paths.LoadSession(req.ConfigurationName, h.minIdleMs())
-	if err != nil {
-		return nil, err
-	}
-	release, err := h.admit(r, conf)
+	conf, release, err := h.configured(r, req)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +87,21 @@ func (h *Host) makeSession(r *http.Request, id string, req *api.CreateRequest) (
 	h.dir.add(id, dir)
 	planted.Point("host-known")
 	return info, nil
+}
+
+// configured returns the session configuration, if it admits the session: the one that
+// is ordered by this computer's daemon, which has asked that already, or our own.
+func (h *Host) configured(r *http.Request, req *api.CreateRequest) (*api.SessionConfiguration, func(), error) {
+	if order := orderOf(r, req); order != nil {
+		h.quota.lower(order.MaxSpoolBytes)
+		return &order.Configuration, func() {}, nil
+	}
+	conf, err := h.o.Paths.LoadSession(req.ConfigurationName, h.minIdleMs())
+	if err != nil {
+		return nil, nil, err
+	}
+	release, err := h.admit(r, conf)
+	return conf, release, err
 }
 
 // named returns the oldest session of that name, in whatever state, or nil.
@@ -110,7 +130,7 @@ func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest, con
 		MaxMemoryBytes:          conf.MaxMemoryPerShellMB << 20, MaxProcesses: conf.MaxProcessesPerShell,
 		OnFinish: req.OnFinish,
 	}
-	if q := h.quota.bytes; q > 0 {
+	if q := h.quota.bytes.Load(); q > 0 {
 		info.OutputBufferSize = min(info.OutputBufferSize, q)
 	}
 	info.IdleTimeoutMs, info.MaxIdleTimeoutMs = conf.Idle()

@@ -55,7 +55,10 @@ func (h *Host) guard(f client.Handler) client.Handler {
 // whoAsks finds out who the request comes from; false: a stranger.
 func (h *Host) whoAsks(r *http.Request) (principal, bool) {
 	owner := principal{Name: h.owner, Method: api.MethodToken}
-	if c := connOf(r); c != nil && client.IsOwner(c) {
+	if o, ok := client.OriginOf(connOf(r)); ok {
+		if o.User != "" {
+			return principal{Name: o.User, Method: o.Method}, true
+		}
 		return owner, true
 	}
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")

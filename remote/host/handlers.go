@@ -18,30 +18,31 @@ import (
 // handler serves the protocol to agents, scripts and curl.
 func (h *Host) handler() http.Handler {
 	mux := http.NewServeMux()
-	handle := func(method, path string, f client.Handler) {
-		mux.HandleFunc(method+" "+path, client.Serve(h.guard(f)))
+	fronts := h.frontFor()
+	handle := func(method, path string, f client.Handler, front func(own client.Handler) client.Handler) {
+		mux.HandleFunc(method+" "+path, client.Serve(h.guard(front(f))))
 	}
-	handle(http.MethodGet, api.RouteVersion, h.handleVersion)
-	handle(http.MethodPost, api.RouteHeartbeat, h.handleHeartbeat)
-	handle(http.MethodGet, api.RouteSessions, h.handleList)
-	handle(http.MethodPut, api.RouteSession, h.handleCreate)
-	handle(http.MethodGet, api.RouteSession, h.handleGet)
-	handle(http.MethodDelete, api.RouteSession, h.handleRemove)
-	handle(http.MethodPost, api.RouteAttach, h.handleAttach)
-	handle(http.MethodGet, api.RouteConfigurations, h.handleConfigurations)
-	handle(http.MethodPost, api.RouteConfigurations, h.handleRegister)
-	handle(http.MethodPatch, api.RouteConfiguration, h.handleConfigure)
-	handle(http.MethodDelete, api.RouteConfiguration, h.handleUnregister)
-	handle(http.MethodDelete, api.RouteCopies, h.handlePurge)
+	handle(http.MethodGet, api.RouteVersion, h.handleVersion, fronts.none)
+	handle(http.MethodPost, api.RouteHeartbeat, h.handleHeartbeat, fronts.heartbeat)
+	handle(http.MethodGet, api.RouteSessions, h.handleList, fronts.list)
+	handle(http.MethodPut, api.RouteSession, h.handleCreate, fronts.create)
+	handle(http.MethodGet, api.RouteSession, h.handleGet, fronts.session)
+	handle(http.MethodDelete, api.RouteSession, h.handleRemove, fronts.session)
+	handle(http.MethodPost, api.RouteAttach, h.handleAttach, fronts.session)
+	handle(http.MethodGet, api.RouteConfigurations, h.handleConfigurations, fronts.configurations)
+	handle(http.MethodPost, api.RouteConfigurations, h.handleRegister, fronts.ownOnly)
+	handle(http.MethodPatch, api.RouteConfiguration, h.handleConfigure, fronts.ownOnly)
+	handle(http.MethodDelete, api.RouteConfiguration, h.handleUnregister, fronts.ownOnly)
+	handle(http.MethodDelete, api.RouteCopies, h.handlePurge, fronts.mine)
 	for _, r := range [][2]string{
 		{http.MethodPost, api.RouteDetach}, {http.MethodPost, api.RouteStream}, {http.MethodPut, api.RoutePipeline},
 		{http.MethodGet, api.RouteRecords}, {http.MethodPost, api.RouteAck}, {http.MethodPost, api.RouteSignal},
 	} {
-		handle(r[0], r[1], h.handleForward)
+		handle(r[0], r[1], h.handleForward, fronts.session)
 	}
 	// What a later version adds below a session passes through to session hosts
 	// of that version.
-	mux.HandleFunc(api.RouteSession+"/", client.Serve(h.guard(h.handleForward)))
+	mux.HandleFunc(api.RouteSession+"/", client.Serve(h.guard(fronts.session(h.handleForward))))
 	mux.HandleFunc("/", client.Serve(func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, api.Errorf(api.CodeVersion, "this host (version %s) does not know %s %s", api.Version, r.Method, r.URL.Path).
 			Hint("update the older of client and host")

@@ -27,6 +27,7 @@ import (
 type Options struct {
 	Paths    config.Paths
 	Config   *config.Host
+	System   bool      // serves the whole computer: root's own sessions are made as everybody's
 	Embedded bool      // ends by itself when it has had nothing to do for Linger
 	Ready    io.Writer // gets one JSON line, a config.HostInfo, once requests are taken
 	Log      *slog.Logger
@@ -47,6 +48,7 @@ type Host struct {
 	creating keyed           // one start per session id at a time
 	quota    *quota
 	audit    *audit
+	front    *front // of one that runs as root and serves others, too; or nil
 	active   *client.Activity
 	lingers  sync.Once // says that lingering was enabled
 }
@@ -109,6 +111,11 @@ func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
 	}
 	h.quota = newQuota(h.dir, o.Config)
 	h.audit = &audit{path: o.Paths.AuditLog(), log: h.log, asker: h.asker}
+	if os.Geteuid() == 0 && !o.Embedded {
+		if h.front, err = newFront(h); err != nil {
+			return nil, cert, err
+		}
+	}
 	for _, e := range h.dir.all() {
 		if info, err := e.facts(); err == nil && info.Attached != nil {
 			h.leases.expect(info.Attached.Agent)
@@ -152,6 +159,9 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 		}
 	}()
 	defer h.launcher.close()
+	if h.front != nil {
+		defer h.front.workers.Close()
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go h.watch(ctx, srv, cancel)

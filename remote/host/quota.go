@@ -31,23 +31,31 @@ const (
 type quota struct {
 	dir      *directory
 	sessions int
-	bytes    int64 // of unread output
+	bytes    atomic.Int64 // of unread output
 
 	used  atomic.Int64    // when it was summed up last
 	tight map[string]bool // sessions that were told a smaller room; watch's own
 }
 
 func newQuota(dir *directory, conf *config.Host) *quota {
-	q := &quota{dir: dir, sessions: conf.MaxSessions, bytes: conf.MaxSpoolBytes, tight: map[string]bool{}}
+	q := &quota{dir: dir, sessions: conf.MaxSessions, tight: map[string]bool{}}
+	q.bytes.Store(conf.MaxSpoolBytes)
 	if q.sessions == 0 {
 		q.sessions = config.DefaultMaxSessions
 	}
-	if q.bytes == 0 {
+	if q.bytes.Load() == 0 {
 		if free, err := platform.FreeBytes(dir.root); err == nil {
-			q.bytes = q.sum(nil) + free/config.DefaultSpoolShare
+			q.bytes.Store(q.sum(nil) + free/config.DefaultSpoolShare)
 		}
 	}
 	return q
+}
+
+// lower makes n the limit of unread output, if that is less than what was allowed so far.
+func (q *quota) lower(n int64) {
+	if had := q.bytes.Load(); n > 0 && (had == 0 || n < had) {
+		q.bytes.Store(n)
+	}
 }
 
 // admit refuses one session more when as many as allowed are there, or when their
@@ -77,10 +85,10 @@ func (q *quota) admitStart(r *http.Request, body []byte) error {
 }
 
 // full reports whether unread output has used up its room.
-func (q *quota) full() bool { return q.bytes > 0 && q.used.Load() >= q.bytes }
+func (q *quota) full() bool { return q.bytes.Load() > 0 && q.used.Load() >= q.bytes.Load() }
 
 func (q *quota) noRoom() error {
-	return q.exceeded("the sessions of this user keep %d bytes of unread output, and max_spool_bytes is %d", q.used.Load(), q.bytes).
+	return q.exceeded("the sessions of this user keep %d bytes of unread output, and max_spool_bytes is %d", q.used.Load(), q.bytes.Load()).
 		Hint("receive what is wanted (pss receive-pssession), and remove sessions whose output is not")
 }
 
@@ -125,10 +133,10 @@ func (q *quota) sum(f func(*entry, *api.RunspaceInfo, int64)) (used int64) {
 // watch sums up until ctx ends, and tells the sessions that produce output how much
 // room they have left.
 func (q *quota) watch(ctx context.Context) {
-	for q.bytes > 0 {
+	for q.bytes.Load() > 0 {
 		q.look(ctx)
 		pace := quotaCalm
-		if q.bytes-q.used.Load() < quotaNear {
+		if q.bytes.Load()-q.used.Load() < quotaNear {
 			pace = quotaPace
 		}
 		select {
@@ -151,7 +159,7 @@ func (q *quota) look(ctx context.Context) {
 			running = append(running, producer{e, unread, info.OutputBufferSize})
 		}
 	}))
-	share := max(0, q.bytes-q.used.Load()) / int64(max(1, len(running)))
+	share := max(0, q.bytes.Load()-q.used.Load()) / int64(max(1, len(running)))
 	for _, p := range running {
 		room := p.unread + share
 		small := room < p.size

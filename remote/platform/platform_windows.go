@@ -143,3 +143,21 @@ func ExecutableOf(int) (string, error) { return "", errors.ErrUnsupported }
 
 // Polled returns f: Windows has no pipes that are polled.
 func Polled(f *os.File) *os.File { return f }
+
+// ConnPair is not available here yet.
+func ConnPair() (*net.UnixConn, *os.File, error) { return nil, nil, errUnsupported }
+
+// ConnOf is not available here yet.
+func ConnOf(f *os.File) (*net.UnixConn, error) {
+	f.Close()
+	return nil, errUnsupported
+}
+
+// PassFile is not available here yet.
+func PassFile(*net.UnixConn, *os.File, []byte) error { return errUnsupported }
+
+// TakeFile reads into p; no file can come here.
+func TakeFile(c *net.UnixConn, p []byte) (int, *os.File, error) {
+	n, err := c.Read(p)
+	return n, nil, err
+}

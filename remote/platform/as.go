@@ -1,0 +1,14 @@
+package platform
+
+// As is the user whom a process is started as.
+type As struct {
+	UID, GID uint32
+	Groups   []uint32
+	Limits   []Limit
+}
+
+// Limit is a resource limit (setrlimit(2)).
+type Limit struct {
+	Resource   int
+	Soft, Hard uint64
+}
