@@ -24,7 +24,7 @@ const (
 // no process at all, and format nothing of ours.
 var allowed = map[string][]string{
 	"cmd/pss":                  {"*"},
-	"verbs":                    {"format", "config", "remote/client", "remote/api", "remote/planted"},
+	"verbs":                    {"format", "config", "remote/client", "remote/identity", "remote/api", "remote/planted"}, // identity for the password file
 	"format":                   {},
 	"config":                   {"remote/api", "remote/platform", "remote/planted"},
 	"remote":                   {},
@@ -32,11 +32,12 @@ var allowed = map[string][]string{
 	"remote/planted":           {},
 	"remote/platform":          {"remote/api", "remote/planted"},
 	"remote/client":            {"remote/api", "remote/platform", "remote/planted"},
-	"remote/agent":             {"config", "remote/jobstore", "remote/sshlink", "remote/client", "remote/api", "remote/platform", "remote/planted"},
+	"remote/agent":             {"config", "remote/jobstore", "remote/sshlink", "remote/client", "remote/identity", "remote/api", "remote/platform", "remote/planted"},
 	"remote/sshlink":           {"remote/api", "remote/platform", "remote/planted"},
 	"remote/jobstore":          {"config", "remote/api", "remote/platform", "remote/planted"}, // config for files that appear by rename
 	"remote/worker":            {"remote/client", "remote/api", "remote/platform", "remote/planted"},
-	"remote/host":              {"config", "remote/worker", "remote/client", "remote/api", "remote/platform", "remote/planted"},
+	"remote/identity":          {"config", "remote/api", "remote/platform", "remote/planted"}, // config for files that appear by rename
+	"remote/host":              {"config", "remote/worker", "remote/identity", "remote/client", "remote/api", "remote/platform", "remote/planted"},
 	"remote/sessionhost":       {"remote/engine", "remote/spool", "remote/client", "remote/api", "remote/platform", "remote/planted"},
 	"remote/engine":            {"remote/api", "remote/platform", "remote/planted"},
 	"remote/engine/enginetest": {"remote/engine", "remote/api", "remote/platform"},
