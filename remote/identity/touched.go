@@ -53,10 +53,11 @@ func verifyTouched(key ssh.PublicKey, sig *sshsig.Signature, message []byte, d D
 	})...)
 	app, over := sha256.Sum256([]byte(application)), sha256.Sum256(data)
 	signed := ssh.Marshal(struct {
-		App   [32]byte
-		Tail  skTail
-		Value [32]byte
-	}{app, tail, over})
+		App     [32]byte
+		Flags   byte
+		Counter uint32
+		Value   [32]byte
+	}{app, tail.Flags, tail.Counter, over})
 	if !verifyRaw(key, signed, sig.Signature.Blob) {
 		return errors.New("the signature is not the key's")
 	}
