@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pss/remote/api"
+	"pss/remote/identity"
 	"pss/remote/platform"
 	"pss/remote/sshlink"
 	"pss/verbs"
@@ -37,6 +38,12 @@ func run(ctx context.Context, args []string) int {
 		case platform.BecomeCommand:
 			fmt.Fprintln(os.Stderr, "pss:", platform.Become(args[2:]))
 			return 1
+		case identity.KeyFileCommand:
+			if err := identity.ReadKeyFile(args[2:]); err != nil {
+				fmt.Fprintln(os.Stderr, "pss:", err)
+				return 1
+			}
+			return 0
 		case "checksum":
 			if err := sshlink.WriteChecksum(os.Stdout); err != nil {
 				fmt.Fprintln(os.Stderr, "pss:", err)
