@@ -15,6 +15,8 @@ type Host struct {
 	MaxSpoolBytes    int64    `toml:"max_spool_bytes"`     // unread output of all sessions of a user; default 50 % of the disk that was free when the host started
 	SpareSessions    *int     `toml:"spare_session_hosts"` // 0 or 1 prestarted session host; default 1
 	SurviveLogout    *bool    `toml:"survive_logout"`      // false: sessions are also made where they end with the login; default true
+
+	HostOperations
 }
 
 // The host's defaults.
@@ -45,5 +47,11 @@ type HostInfo struct {
 // LoadHost reads host.toml; a missing file gives the defaults.
 func (p Paths) LoadHost() (*Host, error) {
 	h := &Host{}
-	return h, load(p.HostFile(), h)
+	if err := load(p.HostFile(), h); err != nil {
+		return h, err
+	}
+	if err := h.HostOperations.check(); err != nil {
+		return h, fileError(p.HostFile(), err)
+	}
+	return h, nil
 }

@@ -121,6 +121,10 @@ func knownKeys(t reflect.Type) []string {
 		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
 		switch name {
 		case "":
+			if f.Anonymous { // its keys stand among the others
+				keys = append(keys, knownKeys(f.Type)...)
+				continue
+			}
 			name = f.Name
 		case "-":
 			continue

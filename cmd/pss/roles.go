@@ -92,9 +92,33 @@ func runHost(ctx context.Context, in verbs.HostSettings) error {
 	case in.Worker:
 		return runWorker(ctx, paths)
 	}
-	conf, err := paths.LoadHost()
+	load := func() (*config.Host, error) { return loadHost(paths, in) }
+	conf, err := load()
 	if err != nil {
 		return err
+	}
+	level := &slog.LevelVar{}
+	level.Set(conf.Complete().Level())
+	o := host.Options{
+		Paths: paths, Config: conf, Embedded: in.Embedded, Ready: os.Stdout,
+		Log: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level})), Level: level,
+	}
+	if in.Embedded {
+		o.Ready = &closeAfterLine{readyPipe()}
+		return host.Run(ctx, o)
+	}
+	// The daemon has an owner who sends it SIGHUP on purpose; an embedded host ignores it.
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	o.Reload, o.Load = again, load
+	return host.Run(ctx, o)
+}
+
+// loadHost reads host.toml; the flags go before it.
+func loadHost(paths config.Paths, in verbs.HostSettings) (*config.Host, error) {
+	conf, err := paths.LoadHost()
+	if err != nil {
+		return nil, err
 	}
 	if in.Listen != "" {
 		conf.Listen = in.Listen
@@ -108,15 +132,11 @@ func runHost(ctx context.Context, in verbs.HostSettings) error {
 		}
 		d, err := api.ParseDuration(f.text, time.Second)
 		if err != nil {
-			return api.Errorf(api.CodeUsage, "%v", err).WithID("CannotConvertArgument")
+			return nil, api.Errorf(api.CodeUsage, "%v", err).WithID("CannotConvertArgument")
 		}
 		*f.to = config.Duration(d)
 	}
-	o := host.Options{Paths: paths, Config: conf, Embedded: in.Embedded, Ready: os.Stdout, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
-	if in.Embedded {
-		o.Ready = &closeAfterLine{readyPipe()}
-	}
-	return host.Run(ctx, o)
+	return conf, nil
 }
 
 // startOwn starts the user's own host, without a port.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pss/remote/platform"
@@ -260,6 +261,7 @@ type ownerConn struct {
 	*net.UnixConn
 	origin Origin
 	from   string
+	met    atomic.Bool
 }
 
 // RemoteAddr is how the peer came to this computer.
@@ -272,6 +274,13 @@ func (a ownerAddr) Network() string { return "owner" }
 
 // String is FromHere, what FromSSH returned, or "https " and an address.
 func (a ownerAddr) String() string { return string(a) }
+
+// FirstOf reports, once for each connection of ListenOwner, that it was not asked about
+// before; false for every other.
+func FirstOf(c net.Conn) bool {
+	o, ok := c.(*ownerConn)
+	return ok && !o.met.Swap(true)
+}
 
 // FromLocal reports whether a request whose RemoteAddr is addr comes from this computer.
 func FromLocal(addr string) bool {

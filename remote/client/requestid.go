@@ -27,11 +27,28 @@ func traced(log *slog.Logger, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// An id is a log's: what could fake a line of it is none.
 		if id := r.Header.Get(api.HeaderRequestID); id != "" && len(id) <= maxRequestID {
-			log.Info("request", "id", id, "method", r.Method, "path", r.URL.Path)
+			if r.Context().Value(logLaterKey{}) == nil {
+				log.Info("request", "id", id, "method", r.Method, "path", r.URL.Path)
+			}
 			r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+type logLaterKey struct{}
+
+// LogLater is for the ConnContext of a server that strangers reach: a request gets its
+// line in the log by LogRequest, once it is known who asks.
+func LogLater(ctx context.Context) context.Context {
+	return context.WithValue(ctx, logLaterKey{}, true)
+}
+
+// LogRequest logs a request that carries an id.
+func LogRequest(log *slog.Logger, r *http.Request, args ...any) {
+	if id, _ := r.Context().Value(requestIDKey{}).(string); id != "" {
+		log.Info("request", append([]any{"id", id, "method", r.Method, "path", r.URL.Path}, args...)...)
+	}
 }
 
 // maxRequestID is more than any id of ours has.

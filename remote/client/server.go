@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -68,12 +69,12 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // ReadBody reads a request's JSON into v, bounded in size and time.
 func ReadBody(w http.ResponseWriter, r *http.Request, v any) error {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(DefaultTimeout))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime(r)))
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return api.Errorf(api.CodeTooLarge, "the request has more than %d bytes", MaxBody).
+			return api.Errorf(api.CodeTooLarge, "the request has more than %d bytes", tooLarge.Limit).
 				Hint("send large data as standard input")
 		}
 		return api.Errorf(api.CodeInvalidArgument, "the request could not be read: %v", err)
@@ -90,6 +91,21 @@ func ReadBody(w http.ResponseWriter, r *http.Request, v any) error {
 		return api.Errorf(api.CodeInvalidArgument, "the request is no valid JSON: %v", err)
 	}
 	return nil
+}
+
+type bodyTimeKey struct{}
+
+// WithBodyTime bounds how long ReadBody waits for the body of a request with this context;
+// DefaultTimeout where nothing else is said.
+func WithBodyTime(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, bodyTimeKey{}, d)
+}
+
+func bodyTime(r *http.Request) time.Duration {
+	if d, ok := r.Context().Value(bodyTimeKey{}).(time.Duration); ok {
+		return d
+	}
+	return DefaultTimeout
 }
 
 // PathGUID returns the GUID that stands for name in the path of a request's route, in

@@ -24,6 +24,9 @@ func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := checkCreate(&req, h.operations()); err != nil {
+		return nil, err
+	}
 	planted.Point("host-create")
 	s, err := h.createHere(r, id, &req)
 	if err != nil {
@@ -59,6 +62,11 @@ func (h *Host) createHere(r *http.Request, id string, req *api.CreateRequest) (*
 	h.audit.note(r, line)
 	if err != nil {
 		return nil, err
+	}
+	if s := req.Start; s != nil {
+		begun := &auditLine{Session: id, Name: req.Name}
+		h.started(begun, s.Pipeline, &s.Command)
+		h.audit.note(r, begun)
 	}
 	return h.view(info, h.asker(r)), nil
 }
@@ -161,7 +169,7 @@ func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest, con
 }
 
 func (h *Host) minIdleMs() int64 {
-	return h.o.Config.MinIdleTimeout.Or(config.DefaultMinIdle).Milliseconds()
+	return h.conf().MinIdleTimeout.Or(config.DefaultMinIdle).Milliseconds()
 }
 
 // applyOptions lets the client's options go before the configuration's.
@@ -183,7 +191,7 @@ func (h *Host) applyOptions(info *api.RunspaceInfo, o *api.SessionOption, config
 
 // bufferSize is the smaller of 4 GiB and a tenth of the free disk.
 func (h *Host) bufferSize() int64 {
-	if n := h.o.Config.OutputBufferSize; n > 0 {
+	if n := h.conf().OutputBufferSize; n > 0 {
 		return n
 	}
 	size := int64(4 << 30)

@@ -43,7 +43,6 @@ func (h *Host) guard(f client.Handler) client.Handler {
 		}
 		who, ok := h.whoAsks(r)
 		if !ok && !planted.On("no-token-check") {
-			h.log.Warn("access denied", "from", r.RemoteAddr)
 			w.Header().Set("Connection", "close") // at once, without waiting for a body
 			return nil, api.Errorf(api.CodeAccessDenied, "access is denied").WithID("AccessDenied").
 				Hint("check that the token_file in config.toml is the host's own (PSS_HOME/host/token)")

@@ -20,7 +20,7 @@ func (h *Host) handler() http.Handler {
 	mux := http.NewServeMux()
 	fronts := h.frontFor()
 	handle := func(method, path string, f client.Handler, front func(own client.Handler) client.Handler) {
-		mux.HandleFunc(method+" "+path, client.Serve(h.guard(front(f))))
+		mux.HandleFunc(method+" "+path, h.serveRoute(path, front(f)))
 	}
 	handle(http.MethodGet, api.RouteVersion, h.handleVersion, fronts.none)
 	handle(http.MethodPost, api.RouteHeartbeat, h.handleHeartbeat, fronts.heartbeat)
@@ -42,18 +42,41 @@ func (h *Host) handler() http.Handler {
 	}
 	// What a later version adds below a session passes through to session hosts
 	// of that version.
-	mux.HandleFunc(api.RouteSession+"/", client.Serve(h.guard(fronts.session(h.handleForward))))
-	mux.HandleFunc("/", client.Serve(func(_ http.ResponseWriter, r *http.Request) (any, error) {
+	mux.HandleFunc(laterRoutes, h.serveRoute(laterRoutes, fronts.session(h.handleForward)))
+	for _, path := range []string{routeWSMan, routeWSMan + "/", routeIdentify} {
+		mux.HandleFunc(path, h.handleWSMan)
+	}
+	mux.HandleFunc("/", client.Serve(func(w http.ResponseWriter, r *http.Request) (any, error) {
+		w.Header().Set("Connection", "close")
 		return nil, api.Errorf(api.CodeVersion, "this host (version %s) does not know %s %s", api.Version, r.Method, r.URL.Path).
 			Hint("update the older of client and host")
 	}))
-	return mux
+	return h.observed(mux)
+}
+
+// serveRoute serves a route to whoever passes the guard, and keeps a record of who does not.
+func (h *Host) serveRoute(route string, f client.Handler) http.HandlerFunc {
+	f = h.guard(h.bounded(route, f))
+	return client.Serve(func(w http.ResponseWriter, r *http.Request) (any, error) {
+		v, err := f(w, r)
+		h.outcome(r, route, err)
+		return v, err
+	})
 }
 
 // admitted answers a request of somebody who may ask.
 func (h *Host) admitted(f client.Handler, w http.ResponseWriter, r *http.Request) (any, error) {
 	h.active.Enter()
 	defer h.active.Leave()
+	who := h.principalOf(r)
+	if s := sightOf(r); s != nil {
+		s.user, s.inner = who.Name, r
+	}
+	client.LogRequest(h.log, r, "user", who.Name)
+	h.arrived(r)
+	if err := h.audit.demand(); err != nil {
+		return nil, err
+	}
 	agent, _, _ := strings.Cut(r.Header.Get(api.HeaderClient), "/")
 	h.leases.renew(agent)
 	return f(w, r)
@@ -206,14 +229,16 @@ func (h *Host) handleForward(w http.ResponseWriter, r *http.Request) (any, error
 	if err := h.quota.admitStart(r, body); err != nil {
 		return nil, err
 	}
-	err = e.client().ForwardBody(w, r, h.identity(r), body)
-	if err == nil || !platform.NotListening(err) {
-		return nil, h.unreachable(e, err)
-	}
-	if err := h.revive(r.Context(), e); err != nil {
-		return nil, err
-	}
-	return nil, h.unreachable(e, e.client().ForwardBody(w, r, h.identity(r), body))
+	return nil, h.passes(r, e, body, func() error {
+		err := e.client().ForwardBody(w, r, h.identity(r), body)
+		if err == nil || !platform.NotListening(err) {
+			return h.unreachable(e, err)
+		}
+		if err := h.revive(r.Context(), e); err != nil {
+			return err
+		}
+		return h.unreachable(e, e.client().ForwardBody(w, r, h.identity(r), body))
+	})
 }
 
 // unreachable turns a failure between host and session host into an answer.

@@ -14,6 +14,7 @@ import (
 	"os/user"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,6 +32,11 @@ type Options struct {
 	Embedded bool      // ends by itself when it has had nothing to do for Linger
 	Ready    io.Writer // gets one JSON line, a config.HostInfo, once requests are taken
 	Log      *slog.Logger
+
+	// Each receive lets the host take what Load returns, and open its audit log again.
+	Reload <-chan os.Signal
+	Load   func() (*config.Host, error)
+	Level  *slog.LevelVar // of Log; nil: it stays
 }
 
 // Host is a running daemon.
@@ -50,7 +56,11 @@ type Host struct {
 	audit    *audit
 	front    *front // of one that runs as root and serves others, too; or nil
 	active   *client.Activity
-	lingers  sync.Once // says that lingering was enabled
+	settings atomic.Pointer[config.Host]
+	metrics  *metrics
+	limits   *limits
+	gate     atomic.Pointer[gate] // nil: it listens on no port
+	lingers  sync.Once            // says that lingering was enabled
 }
 
 // Run serves until ctx ends, or until an embedded host has nothing left to do.
@@ -87,7 +97,9 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
-	h := &Host{o: o, log: o.Log, active: client.NewActivity()}
+	h := &Host{o: o, log: o.Log, active: client.NewActivity(), metrics: newMetrics()}
+	h.settings.Store(o.Config)
+	h.limits = newLimits(h.operations)
 	cert, err := certificate(o.Paths.HostDir())
 	if err != nil {
 		return nil, cert, fmt.Errorf("certificate: %w", err)
@@ -110,7 +122,7 @@ func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
 		return nil, cert, err
 	}
 	h.quota = newQuota(h.dir, o.Config)
-	h.audit = &audit{path: o.Paths.AuditLog(), log: h.log, asker: h.asker}
+	h.audit = newAudit(o.Paths.AuditLog(), h)
 	if os.Geteuid() == 0 && !o.Embedded {
 		if h.front, err = newFront(h); err != nil {
 			return nil, cert, err
@@ -130,7 +142,14 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 		addr = config.DefaultListen
 	}
 	srv := client.NewServer(h.handler(), h.log)
-	srv.ConnContext = knowConn
+	srv.ConnContext = knowPeer
+	ops := h.operations()
+	srv.ReadHeaderTimeout, srv.MaxHeaderBytes = ops.HeaderTimeout.Or(srv.ReadHeaderTimeout), ops.MaxHeaderBytes
+	stopMetrics, err := h.listenMetrics()
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
 	own, err := h.listenOwn()
 	if err != nil {
 		return err
@@ -165,6 +184,12 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go h.watch(ctx, srv, cancel)
+	go h.reloads(ctx)
+	h.audit.event(&auditLine{Action: "StartHost", User: h.owner, Detail: api.Version})
+	defer func() {
+		h.audit.summarise(time.Now(), true)
+		h.audit.event(&auditLine{Action: "StopHost", User: h.owner})
+	}()
 	go h.quota.watch(ctx) // not part of watch: a session host that does not answer holds up no lease
 	return client.ServeUntil(ctx, srv, listeners...)
 }
@@ -202,7 +227,7 @@ func (h *Host) watch(ctx context.Context, srv *http.Server, end func()) {
 		for _, agent := range h.leases.lapsed() {
 			h.detachAll(ctx, agent)
 		}
-		busy := h.dir.reap(h.o.Config.RetainOutput.Or(config.DefaultRetainOutput))
+		busy := h.dir.reap(h.conf().RetainOutput.Or(config.DefaultRetainOutput))
 		if h.lock.Gone() || h.o.Embedded && !busy && h.active.Idle() > linger && h.dir.living() == 0 {
 			end()
 			return

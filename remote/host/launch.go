@@ -233,7 +233,7 @@ func (l *launcher) takeSpare(key string) *child {
 
 // prepareSpare starts the next spare in a moment.
 func (l *launcher) prepareSpare(boot *api.Bootstrap, key string) {
-	if n := l.h.o.Config.SpareSessions; n != nil && *n == 0 {
+	if n := l.h.conf().SpareSessions; n != nil && *n == 0 {
 		return
 	}
 	b := *boot
@@ -317,5 +317,5 @@ func diskError(err error) error {
 
 // retainMs is how long a dead session's output is kept.
 func (h *Host) retainMs() int64 {
-	return h.o.Config.RetainOutput.Or(config.DefaultRetainOutput).Milliseconds()
+	return h.conf().RetainOutput.Or(config.DefaultRetainOutput).Milliseconds()
 }

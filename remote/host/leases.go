@@ -28,7 +28,20 @@ func (l *leases) renew(agent string) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if _, ok := l.seen[agent]; !ok && (len(l.seen) >= maxLeases || len(agent) > maxClientID) {
+		return // of no client of ours; the memory is
+	}
 	l.seen[agent] = platform.BootTime()
+}
+
+// maxLeases is how many clients are told apart.
+const maxLeases = 1 << 14
+
+// count returns how many clients give signs of life.
+func (l *leases) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.seen)
 }
 
 // expect gives an agent that was attached before this host started its whole

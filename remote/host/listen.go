@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 
-	"pss/config"
 	"pss/remote/api"
 	"pss/remote/client"
 )
@@ -19,11 +18,9 @@ func (h *Host) listenTLS(addr string, cert tls.Certificate) (net.Listener, error
 		return nil, api.Errorf(api.CodeInvalidArgument, "cannot listen on %s: %v", addr, err).WithID("ListenFailed").
 			Hint("choose another address with --listen HOST:PORT (port 0 picks a free one)").On(addr)
 	}
-	limit := h.o.Config.MaxConnections
-	if limit == 0 {
-		limit = config.DefaultMaxConnections
-	}
-	return client.NewRecycler(client.ListenTLS(client.LimitListener(l, limit), cert)), nil
+	g := newGate(l, h)
+	h.gate.Store(g)
+	return client.NewRecycler(newShaker(client.ListenTLS(g, cert), h.metrics)), nil
 }
 
 // listenOwn takes the requests of the host's own user on this computer, and of the same

@@ -9,7 +9,7 @@ import (
 // survives refuses to make a session that would end with the login that we run in,
 // unless host.toml accepts that.
 func (h *Host) survives() error {
-	if s := h.o.Config.SurviveLogout; s != nil && !*s {
+	if s := h.conf().SurviveLogout; s != nil && !*s {
 		return nil
 	}
 	at := platform.AtLogout()

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -30,24 +31,20 @@ const (
 // quota bounds what all sessions of the host's user have together.
 type quota struct {
 	dir      *directory
-	sessions int
+	sessions atomic.Int64
 	bytes    atomic.Int64 // of unread output
+	fallback int64        // bytes where host.toml says nothing
 
 	used  atomic.Int64    // when it was summed up last
 	tight map[string]bool // sessions that were told a smaller room; watch's own
 }
 
 func newQuota(dir *directory, conf *config.Host) *quota {
-	q := &quota{dir: dir, sessions: conf.MaxSessions, tight: map[string]bool{}}
-	q.bytes.Store(conf.MaxSpoolBytes)
-	if q.sessions == 0 {
-		q.sessions = config.DefaultMaxSessions
+	q := &quota{dir: dir, tight: map[string]bool{}}
+	if free, err := platform.FreeBytes(dir.root); err == nil {
+		q.fallback = q.sum(nil) + free/config.DefaultSpoolShare
 	}
-	if q.bytes.Load() == 0 {
-		if free, err := platform.FreeBytes(dir.root); err == nil {
-			q.bytes.Store(q.sum(nil) + free/config.DefaultSpoolShare)
-		}
-	}
+	q.set(conf)
 	return q
 }
 
@@ -58,10 +55,16 @@ func (q *quota) lower(n int64) {
 	}
 }
 
+// set takes the limits of host.toml.
+func (q *quota) set(conf *config.Host) {
+	q.sessions.Store(int64(cmp.Or(conf.MaxSessions, config.DefaultMaxSessions)))
+	q.bytes.Store(cmp.Or(conf.MaxSpoolBytes, q.fallback))
+}
+
 // admit refuses one session more when as many as allowed are there, or when their
 // unread output has used up its room.
 func (q *quota) admit() error {
-	if n := len(q.dir.all()); n >= q.sessions && !planted.On("quota-not-checked") {
+	if n := len(q.dir.all()); int64(n) >= q.sessions.Load() && !planted.On("quota-not-checked") {
 		return q.exceeded("this user has %d sessions here, as many as max_sessions allows", n).
 			Hint("remove some: pss remove-pssession --computer-name COMPUTER --name NAME")
 	}
@@ -133,8 +136,10 @@ func (q *quota) sum(f func(*entry, *api.RunspaceInfo, int64)) (used int64) {
 // watch sums up until ctx ends, and tells the sessions that produce output how much
 // room they have left.
 func (q *quota) watch(ctx context.Context) {
-	for q.bytes.Load() > 0 {
-		q.look(ctx)
+	for {
+		if q.bytes.Load() > 0 {
+			q.look(ctx)
+		}
 		pace := quotaCalm
 		if q.bytes.Load()-q.used.Load() < quotaNear {
 			pace = quotaPace
