@@ -7,7 +7,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,7 +23,7 @@ import (
 // script's folder, NAME.out and NAME.err, and its standard input stays open
 // until eof.
 type child struct {
-	cmd    *exec.Cmd
+	cmd    *Process
 	in     io.WriteCloser
 	cancel func()
 	done   chan struct{} // closed once it has ended
@@ -143,7 +142,7 @@ func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
 
 // terminal is a shell in a terminal of its own: a client session with a leader.
 type terminal struct {
-	cmd    *exec.Cmd
+	cmd    *Process
 	master *os.File
 	done   chan struct{}
 
@@ -151,12 +150,12 @@ type terminal struct {
 	seen bytes.Buffer
 }
 
-// cmdTerminal opens a terminal with sh in it: terminal A
+// cmdTerminal opens a terminal with sh in it: terminal A, or terminal A on server01
 func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: terminal NAME")
+	if neg || len(args) == 0 || len(args) > 1 && args[1] != "on" {
+		ts.Fatalf("usage: terminal NAME [on COMPUTER [-user USER]]")
 	}
-	t := &terminal{cmd: command(context.Background(), ts, []string{"sh"}), done: make(chan struct{})}
+	t := &terminal{cmd: command(context.Background(), ts, append(args[1:len(args):len(args)], "sh")), done: make(chan struct{})}
 	env := t.cmd.Env[:0]
 	for _, v := range t.cmd.Env {
 		// Its client session is the terminal's own.
@@ -165,8 +164,11 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	t.cmd.Env = append(env, "PS1=$ ", "TERM=dumb")
-	master, err := pty.StartWithSize(t.cmd, &pty.Winsize{Rows: 50, Cols: 200})
-	ts.Check(err)
+	var master *os.File
+	ts.Check(t.cmd.where(func() (err error) {
+		master, err = pty.StartWithSize(t.cmd.Cmd, &pty.Winsize{Rows: 50, Cols: 200})
+		return err
+	}))
 	// The library has made it blocking, and no Close would end a Read.
 	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	ts.Check(err)

@@ -29,6 +29,9 @@ import (
 // this binary, with the race detector if the tests have it.
 func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
+	if name == computerInit {
+		os.Exit(runComputerInit())
+	}
 	if slices.Contains(verbs.LinkNames(true), name) {
 		os.Exit(run(context.Background(), os.Args)) // a link that install-links made
 	}
@@ -57,11 +60,14 @@ const raceOptions = "atexit_sleep_ms=0 exitcode=66"
 // that outlives its session: a data race or a panic there must not vanish with
 // the session's folder.
 func keepCrashes() {
-	home := os.Getenv("PSS_HOME")
-	if home == "" || len(os.Args) < 2 || os.Args[1] != "session-host" {
+	file := filepath.Join(os.Getenv("PSS_HOME"), "host", crashLog)
+	if os.Getenv("PSS_HOME") == "" {
+		file = filepath.Join(crashFolder, strconv.Itoa(os.Getpid())) // of a computer of its own
+	}
+	if len(os.Args) < 2 || os.Args[1] != "session-host" {
 		return
 	}
-	f, err := os.OpenFile(filepath.Join(home, "host", crashLog), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err == nil {
 		_ = unix.Dup3(int(f.Fd()), 2, 0)
 		f.Close()
@@ -109,6 +115,7 @@ type scene struct {
 	unmount   []string
 	computers []string // that the script made
 	ssh       *SSHServers
+	net       *Net
 }
 
 func sceneOf(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
@@ -155,6 +162,9 @@ func (w *scene) end() {
 	if w.ssh != nil {
 		bad = append(bad, w.ssh.End()...)
 	}
+	if w.net != nil {
+		bad = append(bad, w.net.End()...)
+	}
 	for _, dir := range w.unmount {
 		if err := unmount(dir); err != nil {
 			bad = append(bad, fmt.Sprintf("unmount %s: %v", dir, err))
@@ -170,7 +180,8 @@ func (w *scene) end() {
 
 // condition knows, beside testscript's own: [mount], whether a small file system
 // can be mounted, [foreign], whether a folder can be given away, [sshd], whether ssh
-// servers can be started, and [container], whether a process namespace can be made.
+// servers can be started, [container], whether a process namespace can be made, and
+// [computers], whether whole computers can.
 func condition(name string) (bool, error) {
 	switch name {
 	case "mount":
@@ -181,6 +192,8 @@ func condition(name string) (bool, error) {
 		return HaveSSHD(), nil
 	case "container":
 		return canContain(), nil
+	case "computers":
+		return HaveComputers(), nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }
@@ -201,6 +214,10 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"await":     cmdAwait,
 	"home":      cmdHome,
 	"computers": cmdComputers,
+	"computer":  cmdComputer,
+	"on":        cmdOn,
+	"cut":       cmdCut,
+	"restore":   cmdRestore,
 	"container": cmdContainer,
 	"gone":      cmdGone,
 	"tmpfs":     cmdTmpfs,
@@ -252,8 +269,12 @@ func execute(ts *testscript.TestScript, args []string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// command is a process in the script's environment.
-func command(ctx context.Context, ts *testscript.TestScript, args []string) *exec.Cmd {
+// command is a process in the script's environment, or behind the word on one of a
+// computer.
+func command(ctx context.Context, ts *testscript.TestScript, args []string) *Process {
+	if args[0] == "on" {
+		return onComputer(ctx, ts, args[1:])
+	}
 	path, err := lookPath(ts, args[0])
 	ts.Check(err)
 	cmd := exec.CommandContext(ctx, path, args[1:]...)
@@ -261,7 +282,7 @@ func command(ctx context.Context, ts *testscript.TestScript, args []string) *exe
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = environment(ts)
 	cmd.WaitDelay = 5 * time.Second
-	return cmd
+	return &Process{Cmd: cmd}
 }
 
 // lookPath finds a program in the script's PATH.
