@@ -5,7 +5,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -69,6 +71,19 @@ func (p *Process) where(f func() error) error {
 		return f()
 	}
 	return p.on.enter(f)
+}
+
+// Text is a file without a name that holds a text: a standard input that every user may
+// open again.
+func Text(text string) (*os.File, error) {
+	fd, err := unix.MemfdCreate("stdin", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "stdin")
+	_, werr := f.WriteString(text)
+	_, serr := f.Seek(0, io.SeekStart)
+	return f, errors.Join(werr, serr)
 }
 
 // Start starts the process on its computer.

@@ -91,7 +91,11 @@ func onComputer(ctx context.Context, ts *testscript.TestScript, args []string) *
 	p.Env = append(p.Env, env...)
 	p.WaitDelay = 5 * time.Second
 	if in != "" {
-		p.Stdin = strings.NewReader(ts.ReadFile(in))
+		f, err := Text(ts.ReadFile(in))
+		ts.Check(err)
+		w := sceneOf(ts)
+		w.holds = append(w.holds, func() { f.Close() })
+		p.Stdin = f
 	}
 	return p
 }

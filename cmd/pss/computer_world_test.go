@@ -7,7 +7,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -48,8 +47,11 @@ func (l *lab) feed(in, user string, args ...string) result {
 	defer cancel()
 	p, err := l.Command(ctx, user, args...)
 	require.NoError(l.t, err)
+	stdin, err := cmd.Text(in)
+	require.NoError(l.t, err)
+	defer stdin.Close()
 	var out, errs bytes.Buffer
-	p.Stdin, p.Stdout, p.Stderr = strings.NewReader(in), &out, &errs
+	p.Stdin, p.Stdout, p.Stderr = stdin, &out, &errs
 	p.WaitDelay = 5 * time.Second
 	err = p.Run()
 	require.NotNil(l.t, p.ProcessState, "%v", err)
