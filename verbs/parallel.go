@@ -52,7 +52,7 @@ func each[S, T any](targets []S, limit int, do func(i int, target S) (T, error))
 func printEach[S any](f *failures, targets []S, limit int, name func(S) string, do func(i int, target S) (*api.Session, error), tell func(*api.Session)) error {
 	rt := f.rt
 	p := rt.newProgress("targets", len(targets), false)
-	var mu sync.Mutex // of standard output
+	var mu sync.Mutex // of standard output, and of what tell says before it
 	live := rt.mode.Mode == format.ModeNDJSON
 	outcomes := each(targets, limit, func(i int, t S) (*api.Session, error) {
 		s, err := do(i, t)
@@ -66,6 +66,9 @@ func printEach[S any](f *failures, targets []S, limit int, name func(S) string, 
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		if tell != nil {
+			tell(s)
+		}
 		return nil, rt.write([]PSSession{newPSSession(s)})
 	})
 	p.end()
