@@ -134,4 +134,7 @@
 //     binary), the agent passes that on, and the cmdlet fetches it: an agent has no terminal.
 //   - 2026-11: what the far side's shell is told never grows a parameter: an older pss must
 //     understand it. What is new is said once both ends talk.
+//   - 2026-11: credentials that are lent to a session (EnableNetworkAccess) go with the
+//     request that makes it, never with a spare; whoever comes by an ssh comes from
+//     elsewhere, also from this computer: nobody can tell where a chain of them begins.
 package remote

@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -68,6 +69,9 @@ func (rt *Runtime) tellExpiry(s *api.Session) {
 		return
 	}
 	name := strconv.Quote(s.Runspace.Name)
+	if s.Runspace.NetworkAccess {
+		rt.warn("EnableNetworkAccessWarning", fmt.Sprintf("Session %s on %s was made with --enable-network-access: it can be connected again from this computer only.", name, s.ComputerName), s.Runspace.Name)
+	}
 	switch idle := time.Duration(s.Runspace.IdleTimeoutMs) * time.Millisecond; {
 	case s.Runspace.ExpiresOn != nil:
 		rt.tell("Session %s on %s is kept until %s.", name, s.ComputerName, s.Runspace.ExpiresOn.Local().Format("2006-01-02 15:04 MST"))

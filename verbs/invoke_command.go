@@ -200,6 +200,7 @@ func invokeOnComputers(ctx context.Context, rt *Runtime, in *input, o *invokeOpt
 			e := toError(err)
 			return e.WithID(strings.TrimSuffix(e.FullyQualifiedErrorID, ",PSSessionOpenFailed") + ",PSSessionStateBroken").On(t.ComputerName)
 		}
+		rt.tellNoNetworkAccess(&req, s)
 		planted.Point("client-temporary")
 		err = invokeOne(ctx, g, agent, s, o)
 		if leftBehind(err) || planted.On("temporary-session-left") {

@@ -82,6 +82,7 @@ func jobTargetsOf(ctx context.Context, rt *Runtime, in *input, o *invokeOptions,
 	for _, computer := range o.sel.computers {
 		req := base
 		req.ComputerName = computer
+		rt.tellFarJob(&req)
 		targets = append(targets, api.JobTarget{Create: &req})
 	}
 	return targets, nil

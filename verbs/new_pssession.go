@@ -53,7 +53,7 @@ func creationParams(sets []string, cloning ...string) []param {
 		value("WorkingDirectory", "where the session starts, on its computer").in(sets...).in(cloning...).byDefault("the home folder"),
 		sessionOptionParam("the object that pss new-pssessionoption prints, or part of it").in(sets...),
 		value("OnFinish", "shell command that the host runs once after each command; PSS_SESSION_NAME, PSS_OUTCOME and PSS_EXIT_CODE tell it which and how").takes(valueKind{shows: "SCRIPT"}),
-		flag("EnableNetworkAccess", "").refused("it comes with remote computers; until then a session gets no credentials of yours"),
+		networkAccessParam().in(setComputer, setURI).in(cloning...),
 	}
 }
 
@@ -72,6 +72,7 @@ func creation(rt *Runtime, in *input) (api.CreateRequest, error) {
 	req := api.CreateRequest{
 		ConfigurationName: cmp.Or(in.String("configuration-name"), rt.Getenv("PSSessionConfigurationName")), WorkingDirectory: in.String("working-directory"),
 		Locale: rt.locale(), Attach: &api.AttachRequest{}, OnFinish: in.String("on-finish"),
+		NetworkAccess: in.Bool("enable-network-access"),
 	}
 	options, err := sessionOption(rt, in)
 	if err == nil {
@@ -134,7 +135,10 @@ func createEach(rt *Runtime, in *input, places []place, base *api.CreateRequest,
 			return nil, openFailed(err, name(at))
 		}
 		return s, nil
-	}, tell)
+	}, func(s *api.Session) {
+		rt.tellNoNetworkAccess(base, s)
+		tell(s)
+	})
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ type PSSession struct {
 	Engine              string
 	HostID              string `json:"HostId"`
 	Version             string // of the session host
+	EnableNetworkAccess bool   // it has its maker's credentials: connected from its own computer only
 
 	// The wide table alone.
 	Age    string `json:"-" wide:"Age,right"`
@@ -60,7 +61,7 @@ func newPSSession(s *api.Session) PSSession {
 		CommandState: string(s.CommandState), InputState: string(api.InputNone), IdleTimeout: r.IdleTimeoutMs,
 		OutputBufferingMode: string(r.OutputBufferingMode), OutputBufferSize: r.OutputBufferSize,
 		DisconnectedOn: r.DisconnectedOn, ExpiresOn: r.ExpiresOn, Reason: r.Reason,
-		Engine: r.Engine, HostID: r.HostID, Version: r.Version,
+		Engine: r.Engine, HostID: r.HostID, Version: r.Version, EnableNetworkAccess: r.NetworkAccess,
 	}
 	if !r.Created.IsZero() {
 		o.Created, o.Age = &r.Created, age(time.Since(r.Created))

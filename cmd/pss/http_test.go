@@ -42,6 +42,11 @@ func insecure() *tls.Config {
 
 // request asks the host of a home. An empty token is the home's own.
 func request(home, token, method, path string, body io.Reader) (*http.Response, error) {
+	return requestFrom(client.FromHere, home, token, method, path, body)
+}
+
+// requestFrom is request by somebody who came to the computer as the line from says.
+func requestFrom(from, home, token, method, path string, body io.Reader) (*http.Response, error) {
 	addr, err := hostAddress(home)
 	if err != nil {
 		return nil, err
@@ -54,9 +59,9 @@ func request(home, token, method, path string, body io.Reader) (*http.Response, 
 		token = strings.TrimSpace(string(b))
 	}
 	url, tr := "https://"+addr+path, &http.Transport{TLSClientConfig: insecure(), DisableKeepAlives: true}
-	if strings.HasSuffix(addr, ":0") { // it listens on no port
+	if from != client.FromHere || strings.HasSuffix(addr, ":0") { // it listens on no port
 		url = "http://pss" + path
-		dial := client.DialOwner(filepath.Join(home, "host", "sock"), client.FromHere, func(context.Context) error { return io.EOF })
+		dial := client.DialOwner(filepath.Join(home, "host", "sock"), from, func(context.Context) error { return io.EOF })
 		tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
 	}
 	req, err := http.NewRequest(method, url, body)
@@ -78,14 +83,19 @@ func request(home, token, method, path string, body io.Reader) (*http.Response, 
 }
 
 // cmdAPI asks the host by plain HTTP and prints status, version of TLS and body:
-// api [-token TOKEN|none] METHOD PATH [BODY]. A BODY of @N is N bytes.
+// api [-token TOKEN|none] [-from ADDRESS] METHOD PATH [BODY]. A BODY of @N is N bytes;
+// with -from the request comes by an ssh from there.
 func cmdAPI(ts *testscript.TestScript, neg bool, args []string) {
 	token := ""
 	if len(args) > 1 && args[0] == "-token" {
 		token, args = args[1], args[2:]
 	}
+	from := client.FromHere
+	if len(args) > 1 && args[0] == "-from" {
+		from, args = client.FromSSH(args[1]+" 50000 192.0.2.1 22"), args[2:]
+	}
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: api [-token TOKEN|none] METHOD PATH [BODY]")
+		ts.Fatalf("usage: api [-token TOKEN|none] [-from ADDRESS] METHOD PATH [BODY]")
 	}
 	var body io.Reader
 	if len(args) > 2 {
@@ -94,11 +104,15 @@ func cmdAPI(ts *testscript.TestScript, neg bool, args []string) {
 			body = bytes.NewReader(bytes.Repeat([]byte(" "), n))
 		}
 	}
-	r, err := request(ts.Getenv("PSS_HOME"), token, args[0], args[1], body)
+	r, err := requestFrom(from, ts.Getenv("PSS_HOME"), token, args[0], args[1], body)
 	ts.Check(err)
 	data, err := io.ReadAll(r.Body)
 	ts.Check(err)
-	fmt.Fprintf(ts.Stdout(), "%d %s %s\n%s\n", r.StatusCode, tls.VersionName(r.TLS.Version), r.Header.Get("Pss-Version"), data)
+	version := "plain"
+	if r.TLS != nil {
+		version = tls.VersionName(r.TLS.Version)
+	}
+	fmt.Fprintf(ts.Stdout(), "%d %s %s\n%s\n", r.StatusCode, version, r.Header.Get("Pss-Version"), data)
 }
 
 // cmdRaw sends bytes to the host and prints the first line that comes back, or

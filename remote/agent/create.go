@@ -51,6 +51,7 @@ func (a *Agent) create(ctx context.Context, c *clientSession, e *entry, req *api
 	limit := openLimit(&req.Options, makeTimeout)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	a.lend(ctx, req)
 	host := a.hostFor(c, req.ComputerName)
 	s, err := tryCreate(ctx, host, e.instance, req)
 	switch {

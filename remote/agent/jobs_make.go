@@ -104,6 +104,7 @@ func (a *Agent) newChild(ctx context.Context, c *clientSession, j *job, req *api
 		}
 		create := *t.Create
 		create.Temporary = false
+		a.lend(ctx, &create)
 		ch.create, ch.facts.Session, ch.facts.Temporary = &create, uuid.NewString(), true
 		ch.facts.ComputerName = computerName(create.ComputerName)
 		return ch, nil

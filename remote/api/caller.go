@@ -17,6 +17,11 @@ var CallerVariables = []string{
 	"LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES",
 }
 
+// ForwardedCredentials are those of CallerVariables that a session made with
+// EnableNetworkAccess gets, so that its commands may go on to other computers as the
+// person who made it.
+var ForwardedCredentials = []string{"SSH_AUTH_SOCK", "KRB5CCNAME"}
+
 // AskpassVariable tells the program that ssh starts to ask where it asks: a token, a
 // colon, and the agent's socket.
 const AskpassVariable = "PSS_ASKPASS"

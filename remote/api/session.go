@@ -58,6 +58,7 @@ type RunspaceInfo struct {
 	Pipelines               []Pipeline        `json:",omitempty"` // running, unread and the newest one
 	Changed                 time.Time         `json:",omitzero"`  // when this was written
 	Connection              *ConnectionOption `json:",omitempty"`
+	NetworkAccess           bool              `json:",omitempty"` // it has its maker's credentials: only its own computer reaches it
 	NextFields                                // what a later version adds: none, but in the tests' own build
 }
 
@@ -193,6 +194,10 @@ type CreateRequest struct {
 	// the one exists without the other.
 	Start    *FirstCommand `json:",omitempty"`
 	OnFinish string        `json:",omitempty"` // of every command that brings none of its own
+	// NetworkAccess asks for a session with Credentials. The agent asks on only for one
+	// on its own computer, and fills them in; a host heeds them only from there.
+	NetworkAccess bool              `json:",omitempty"`
+	Credentials   map[string]string `json:",omitempty"` // of ForwardedCredentials
 	// Front is what the daemon of a computer orders of a user's own host; from anybody else
 	// it counts for nothing.
 	Front *FrontOrder `json:",omitempty"`

@@ -32,6 +32,7 @@ func TestSessionsThatAConfigurationAllows(t *testing.T) {
 func TestLocalRequests(t *testing.T) {
 	for addr, want := range map[string]bool{
 		"127.0.0.1:1": true, "[::1]:1": true, "127.8.9.1:1": true, "10.0.0.1:1": false, "[fe80::1]:1": false, "": false, "localhost:1": false,
+		"local": true, "ssh 192.0.2.7": false, "ssh 127.0.0.1": false, "ssh": false,
 	} {
 		assert.Equal(t, want, client.FromLocal(addr), addr)
 	}

@@ -136,7 +136,7 @@ func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest, con
 		IdleClockStopsWhileBusy: conf.IdleClockWhileBusy != nil && !*conf.IdleClockWhileBusy,
 		MaxCommands:             cmp.Or(conf.MaxConcurrentCommandsPerShell, config.DefaultMaxCommands),
 		MaxMemoryBytes:          conf.MaxMemoryPerShellMB << 20, MaxProcesses: conf.MaxProcessesPerShell,
-		OnFinish: req.OnFinish,
+		OnFinish: req.OnFinish, NetworkAccess: req.NetworkAccess && (client.FromLocal(r.RemoteAddr) || planted.On("credentials-from-anywhere")),
 	}
 	if q := h.quota.bytes.Load(); q > 0 {
 		info.OutputBufferSize = min(info.OutputBufferSize, q)
@@ -149,7 +149,7 @@ func (h *Host) bootstrap(r *http.Request, id string, req *api.CreateRequest, con
 	if err != nil {
 		return nil, err
 	}
-	env := withVariables(h.env(), req.Locale, conf.Environment, req.Environment)
+	env := withVariables(h.env(), req.Locale, conf.Environment, lent(info, req), req.Environment)
 	dir := cmp.Or(req.WorkingDirectory, conf.WorkingDirectory)
 	if dir == "" {
 		dir = folderOf(env)

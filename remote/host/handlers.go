@@ -222,6 +222,9 @@ func (h *Host) handleForward(w http.ResponseWriter, r *http.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
+	if err := h.reaches(r, e); err != nil {
+		return nil, err
+	}
 	var body []byte
 	if err := client.ReadBody(w, r, &body); err != nil {
 		return nil, err

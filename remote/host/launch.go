@@ -54,7 +54,8 @@ func newLauncher(h *Host) *launcher { return &launcher{h: h} }
 
 // open starts a session: with the spare if that was prepared alike.
 func (l *launcher) open(ctx context.Context, boot *api.Bootstrap) (string, *api.RunspaceInfo, error) {
-	if boot.StartupScript != "" {
+	// Somebody's credentials are in no process but the session's own.
+	if boot.StartupScript != "" || boot.Open.NetworkAccess {
 		return l.openFresh(ctx, boot)
 	}
 	key := bootKey(boot)
