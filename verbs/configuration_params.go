@@ -24,7 +24,9 @@ func configurationParams() []param {
 		value("Engine", "the shell").takes(orEmpty(oneOfThese("bash", "sh"))).byDefault("the first of them that the computer has"),
 		list("Environment", "variables of the sessions").takes(orEmpty(environment())),
 		value("WorkingDirectory", "where a session starts").takes(valueKind{shows: "FOLDER"}).byDefault("the home folder"),
-		list("AllowedUsers", "users who may make sessions").takes(valueKind{shows: "USER"}).byDefault("the host's own user"),
+		list("AllowedUsers", "who may make sessions: users, and groups as @GROUP").takes(valueKind{shows: "USER"}).byDefault("all whom the host serves; of run-as sessions, the run-as user"),
+		value("RunAsCredential", "the user whom sessions run as and belong to, whoever makes them; who may use the configuration may list and connect them. It needs the computer's own daemon, and no password").
+			takes(valueKind{shows: "USER"}).byDefault("whoever makes the session"),
 		value("OutputBufferSize", "bytes of unread output per command; 0: output_buffer_size of host.toml").takes(wholeNumber(0, math.MaxInt64)),
 		value("IdleClockWhileBusy", "False: the idle clock stands still while a command runs").takes(oneOfThese("True", "False")).byDefault("True"),
 		flag("NoServiceRestart", "").ignored("a change counts for the next session, without any restart"),
@@ -40,7 +42,6 @@ func refusedConfigurationParams() []param {
 		value("AssemblyName", "").refused(pwsh), value("ApplicationBase", "").refused(pwsh), value("ConfigurationTypeName", "").refused(pwsh),
 		list("ModulesToImport", "").refused(pwsh), value("SessionTypeOption", "").refused(pwsh), value("Path", "").refused(pwsh),
 		value("PSVersion", "").alias("PowerShellVersion").refused(pwsh), value("ThreadOptions", "").refused(pwsh), value("ThreadApartmentState", "").refused(pwsh),
-		value("RunAsCredential", "").refused("sessions run as the user who makes them; run-as users come with remote computers"),
 		flag("UseSharedProcess", "").refused(sharedProcess),
 		value("MaximumReceivedDataSizePerCommandMB", "").refused(stream), value("MaximumReceivedObjectSizeMB", "").refused(stream),
 		value("SecurityDescriptorSddl", "").refused(users), flag("ShowSecurityDescriptorUI", "").refused(users),
@@ -69,6 +70,7 @@ func readConfiguration(in *input) (*api.ConfigurationChange, error) {
 		to             *string
 	}{
 		{"engine", "Engine", &s.Engine}, {"working-directory", "WorkingDirectory", &s.WorkingDirectory}, {"startup-script", "StartupScript", &s.StartupScript},
+		{"run-as-credential", "RunAsUser", &s.RunAsUser},
 	} {
 		if *t.to = in.String(t.flag); in.given(t.flag) && *t.to == "" {
 			c.Reset = append(c.Reset, t.property)

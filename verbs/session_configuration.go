@@ -49,6 +49,9 @@ func newPSSessionConfiguration(c *api.SessionConfiguration) PSSessionConfigurati
 		MaxMemoryPerShellMB: limit(c.MaxMemoryPerShellMB), MaxProcessesPerShell: limit(c.MaxProcessesPerShell),
 		StartupScriptText: c.StartupScriptText, BuiltIn: c.BuiltIn, Filename: c.File,
 	}
+	if c.RunAsUser != "" {
+		o.RunAsUser = &c.RunAsUser
+	}
 	o.IdleTimeoutMs, o.MaxIdleTimeoutMs = c.Idle()
 	if !o.Enabled {
 		o.AccessMode = accessDisabled

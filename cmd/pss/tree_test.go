@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"remote/agent":             {"config", "remote/jobstore", "remote/sshlink", "remote/client", "remote/identity", "remote/api", "remote/platform", "remote/planted"},
 	"remote/sshlink":           {"remote/api", "remote/platform", "remote/planted"},
 	"remote/jobstore":          {"config", "remote/api", "remote/platform", "remote/planted"}, // config for files that appear by rename
-	"remote/worker":            {"remote/client", "remote/api", "remote/platform", "remote/planted"},
+	"remote/worker":            {"remote/client", "remote/identity", "remote/api", "remote/platform", "remote/planted"},
 	"remote/identity":          {"config", "remote/api", "remote/platform", "remote/planted"}, // config for files that appear by rename
 	"remote/host":              {"config", "remote/worker", "remote/identity", "remote/client", "remote/api", "remote/platform", "remote/planted"},
 	"remote/sessionhost":       {"remote/engine", "remote/spool", "remote/client", "remote/api", "remote/platform", "remote/planted"},

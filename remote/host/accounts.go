@@ -2,42 +2,60 @@ package host
 
 import (
 	"context"
-	"os/user"
+	"errors"
 	"slices"
-	"strconv"
+	"sync"
+	"time"
 
 	"pss/remote/api"
-	"pss/remote/worker"
+	"pss/remote/identity"
 )
 
-// account finds a user of this computer.
-func (h *Host) account(_ context.Context, name string) (*worker.User, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return nil, api.Errorf(api.CodeInvalidArgument, "there is no user %s on this computer", name).On(name)
-	}
-	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-	w := &worker.User{Name: u.Username, UID: uint32(uid), GID: uint32(gid), Home: u.HomeDir, Shell: loginShell(u.Username)}
-	ids, _ := u.GroupIds()
-	for _, id := range ids {
-		n, _ := strconv.ParseUint(id, 10, 32)
-		w.Groups = append(w.Groups, uint32(n))
-	}
-	return w, nil
+// accountLife is how long what the user database said of a user counts.
+const accountLife = 10 * time.Second
+
+// accounts are the users of this computer, as far as they were asked about.
+type accounts struct {
+	mu    sync.Mutex // guards known
+	known map[string]knownAccount
 }
 
-func groupNames(ids []uint32) (names []string) {
-	for _, id := range ids {
-		if g, err := user.LookupGroupId(strconv.FormatUint(uint64(id), 10)); err == nil {
-			names = append(names, g.Name)
+type knownAccount struct {
+	*identity.Account
+	groups []string // names
+	at     time.Time
+}
+
+// find returns a user, and the names of the groups that they are in.
+func (a *accounts) find(ctx context.Context, name string) (*identity.Account, []string, error) {
+	a.mu.Lock()
+	k, ok := a.known[name]
+	a.mu.Unlock()
+	if ok && time.Since(k.at) < accountLife {
+		return k.Account, k.groups, nil
+	}
+	acc, err := identity.Lookup(ctx, name)
+	if errors.Is(err, identity.ErrNoAccount) {
+		return nil, nil, api.Errorf(api.CodeInvalidArgument, "there is no user %s on this computer", name).WithID("UserNotFound").On(name).
+			Hint("give the name of an account: getent passwd %s", name)
+	}
+	if err != nil {
+		return nil, nil, api.Errorf(api.CodeInternal, "the user database does not tell of %s: %v", name, err).On(name).Hint("try again")
+	}
+	k = knownAccount{acc, acc.GroupNames(ctx), time.Now()}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for n, old := range a.known { // bounded: who is not asked about is forgotten
+		if time.Since(old.at) >= accountLife {
+			delete(a.known, n)
 		}
 	}
-	return names
+	a.known[name] = k
+	return k.Account, k.groups, nil
 }
 
-// inGroup reports whether the user is in the group.
-func (h *Host) inGroup(name, group string) bool {
-	u, err := h.account(context.Background(), name)
-	return err == nil && slices.Contains(groupNames(u.Groups), group)
+// inGroup reports whether the user is in the group; nobody is who cannot be looked up.
+func (a *accounts) inGroup(ctx context.Context, name, group string) bool {
+	_, groups, err := a.find(ctx, name)
+	return err == nil && slices.Contains(groups, group)
 }

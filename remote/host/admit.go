@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"strings"
@@ -39,7 +40,7 @@ func (h *Host) allows(conf *api.SessionConfiguration, user string) bool {
 		return conf.RunAsUser == "" || conf.RunAsUser == user
 	}
 	for _, who := range conf.AllowedUsers {
-		if group, ok := strings.CutPrefix(who, "@"); who == user || ok && h.inGroup(user, group) {
+		if group, ok := strings.CutPrefix(who, "@"); who == user || ok && h.accounts.inGroup(context.Background(), user, group) {
 			return true
 		}
 	}

@@ -10,10 +10,10 @@ import (
 
 // This file tells what passes through to session hosts to the audit log.
 
-// forwarded returns the line of a request that passes through to the session of e, or nil
-// where it is nobody's business.
-func (h *Host) forwarded(r *http.Request, e *entry, body []byte) *auditLine {
-	line := &auditLine{Session: e.id, Pipeline: r.PathValue("pipeline")}
+// forwarded returns the line of a request that passes through to a session, or nil where
+// it is nobody's business.
+func (h *Host) forwarded(r *http.Request, id string, body []byte) *auditLine {
+	line := &auditLine{Session: id, Pipeline: r.PathValue("pipeline")}
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, "/detach"):
 		line.Action = "Disconnect"
@@ -34,9 +34,6 @@ func (h *Host) forwarded(r *http.Request, e *entry, body []byte) *auditLine {
 	default:
 		return nil
 	}
-	if info, err := e.facts(); err == nil {
-		line.Name = info.Name
-	}
 	return line
 }
 
@@ -48,10 +45,22 @@ func (h *Host) started(line *auditLine, pipeline string, cmd *api.Command) {
 	}
 }
 
-// passes audits what passes through, around pass. An attachment that starts a command may
-// last for days: it is told at once, and once more should it be refused.
+// passes audits what passes through to the session of e, around pass.
 func (h *Host) passes(r *http.Request, e *entry, body []byte, pass func() error) error {
-	line := h.forwarded(r, e, body)
+	line := h.forwarded(r, e.id, body)
+	if line == nil {
+		return pass()
+	}
+	if info, err := e.facts(); err == nil {
+		line.Name = info.Name
+	}
+	return h.audited(r, line, pass)
+}
+
+// audited is pass with its line of the audit log; without one it is pass alone. An
+// attachment that starts a command may last for days: it is told at once, and once more
+// should it be refused.
+func (h *Host) audited(r *http.Request, line *auditLine, pass func() error) error {
 	if line == nil {
 		return pass()
 	}

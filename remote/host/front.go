@@ -13,6 +13,7 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/identity"
 	"pss/remote/planted"
 	"pss/remote/platform"
 	"pss/remote/worker"
@@ -44,8 +45,9 @@ func newFront(h *Host) (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &front{h: h, registry: reg, pool: map[string]*pooled{}, workers: worker.NewPool(h.log, func(u worker.User) []platform.Limit {
-		return platform.UserLimits(u.Name, groupNames(u.Groups))
+	return &front{h: h, registry: reg, pool: map[string]*pooled{}, workers: worker.NewPool(h.log, func(u *identity.Account) []platform.Limit {
+		_, groups, _ := h.accounts.find(context.Background(), u.Name) // a moment ago it was found
+		return platform.UserLimits(u.Name, groups)
 	})}, nil
 }
 
@@ -54,7 +56,7 @@ func (f *front) within(user string) bool { return user == f.h.owner && !f.h.o.Sy
 
 // host returns the client of the keeper's host, on behalf of who asks in r.
 func (f *front) host(r *http.Request, keeper string) (*client.Client, error) {
-	u, err := f.h.account(r.Context(), keeper)
+	u, _, err := f.h.accounts.find(r.Context(), keeper)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func (f *front) host(r *http.Request, keeper string) (*client.Client, error) {
 	p := f.pool[key]
 	if p == nil {
 		p = &pooled{Client: &client.Client{
-			Dial: func(ctx context.Context) (net.Conn, error) { return f.workers.Dial(ctx, *u, line) },
+			Dial: func(ctx context.Context) (net.Conn, error) { return f.workers.Dial(ctx, u, line) },
 			Host: "pss-host",
 		}}
 		f.pool[key] = p
@@ -221,12 +223,7 @@ func (f *front) session(own client.Handler) client.Handler {
 		if err := client.ReadBody(w, r, &body); err != nil {
 			return nil, err
 		}
-		line := f.lineFor(r, keeper, s)
-		err := f.pass(w, r, keeper, body)
-		if line != nil {
-			line.refused(err)
-			f.h.audit.note(r, line)
-		}
+		err := f.h.audited(r, f.lineFor(r, keeper, s, body), func() error { return f.pass(w, r, keeper, body) })
 		if r.Method == http.MethodDelete && r.PathValue("pipeline") == "" && (err == nil || api.IsCode(err, api.CodeNotFound)) {
 			f.registry.drop(sessionKey{keeper: keeper, id: strings.ToLower(r.PathValue("session"))})
 		}
@@ -235,16 +232,15 @@ func (f *front) session(own client.Handler) client.Handler {
 }
 
 // lineFor is the line of the audit log for a request about a session, or nil.
-func (f *front) lineFor(r *http.Request, keeper string, s *registered) *auditLine {
-	line := &auditLine{Session: strings.ToLower(r.PathValue("session"))}
+func (f *front) lineFor(r *http.Request, keeper string, s *registered, body []byte) *auditLine {
+	id := strings.ToLower(r.PathValue("session"))
+	line := f.h.forwarded(r, id, body)
 	switch {
-	case r.Method == http.MethodDelete:
-		line.Action = "Remove"
+	case r.Method == http.MethodDelete && r.PathValue("pipeline") == "":
+		line = &auditLine{Action: "Remove", Session: id}
 	case strings.HasSuffix(r.URL.Path, "/attach"):
-		line.Action = "Connect"
-	case strings.HasSuffix(r.URL.Path, "/detach"):
-		line.Action = "Disconnect"
-	default:
+		line = &auditLine{Action: "Connect", Session: id}
+	case line == nil:
 		return nil
 	}
 	if s != nil {

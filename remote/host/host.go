@@ -54,6 +54,7 @@ type Host struct {
 	creating keyed           // one start per session id at a time
 	quota    *quota
 	audit    *audit
+	accounts accounts
 	front    *front // of one that runs as root and serves others, too; or nil
 	active   *client.Activity
 	settings atomic.Pointer[config.Host]
@@ -97,7 +98,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
-	h := &Host{o: o, log: o.Log, active: client.NewActivity(), metrics: newMetrics()}
+	h := &Host{o: o, log: o.Log, active: client.NewActivity(), accounts: accounts{known: map[string]knownAccount{}}, metrics: newMetrics()}
 	h.settings.Store(o.Config)
 	h.limits = newLimits(h.operations)
 	cert, err := certificate(o.Paths.HostDir())

@@ -12,6 +12,7 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/identity"
 	"pss/remote/planted"
 	"pss/remote/platform"
 )
@@ -23,33 +24,24 @@ const (
 	idleLife = 5 * time.Minute
 )
 
-// User is whom a worker runs as.
-type User struct {
-	Name     string
-	UID, GID uint32
-	Groups   []uint32 // all of them, the first included or not
-	Home     string
-	Shell    string
-}
-
 // Pool starts workers, one for each user, and keeps them. It is safe for concurrent use.
 type Pool struct {
 	log     *slog.Logger
-	limits  func(User) []platform.Limit // of a user's processes, or nil
-	mu      sync.Mutex                  // guards workers and closed
+	limits  func(*identity.Account) []platform.Limit // of a user's processes, or nil
+	mu      sync.Mutex                               // guards workers and closed
 	workers map[uint32]*process
 	closed  bool
 }
 
 // NewPool returns a pool without workers. limits says which limits a user's processes
 // get.
-func NewPool(log *slog.Logger, limits func(User) []platform.Limit) *Pool {
+func NewPool(log *slog.Logger, limits func(*identity.Account) []platform.Limit) *Pool {
 	return &Pool{log: log, limits: limits, workers: map[uint32]*process{}}
 }
 
 // process is a running worker.
 type process struct {
-	user    User
+	user    *identity.Account
 	cmd     *exec.Cmd
 	mu      sync.Mutex // guards control: one file at a time
 	control *net.UnixConn
@@ -58,7 +50,7 @@ type process struct {
 
 // Dial returns a new connection to the own host of u, which begins with line. That it
 // leads somewhere shows with the first answer. It fails if no worker can be started as u.
-func (p *Pool) Dial(ctx context.Context, u User, line string) (net.Conn, error) {
+func (p *Pool) Dial(ctx context.Context, u *identity.Account, line string) (net.Conn, error) {
 	ours, theirs, err := platform.ConnPair()
 	if err != nil {
 		return nil, err
@@ -84,7 +76,7 @@ func (p *Pool) Dial(ctx context.Context, u User, line string) (net.Conn, error) 
 }
 
 // worker returns the user's worker, started if there is none.
-func (p *Pool) worker(u User) (*process, error) {
+func (p *Pool) worker(u *identity.Account) (*process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w := p.workers[u.UID]; w != nil {
