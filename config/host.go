@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Host is host.toml. pss never writes it; flags of pss host override it.
 type Host struct {
@@ -17,6 +20,7 @@ type Host struct {
 	SurviveLogout    *bool    `toml:"survive_logout"`      // false: sessions are also made where they end with the login; default true
 
 	HostOperations
+	HostIdentity
 }
 
 // The host's defaults.
@@ -50,7 +54,7 @@ func (p Paths) LoadHost() (*Host, error) {
 	if err := load(p.HostFile(), h); err != nil {
 		return h, err
 	}
-	if err := h.HostOperations.check(); err != nil {
+	if err := errors.Join(h.HostOperations.check(), h.HostIdentity.check()); err != nil {
 		return h, fileError(p.HostFile(), err)
 	}
 	return h, nil

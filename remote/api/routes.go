@@ -31,6 +31,7 @@ const (
 	RouteChallenge = "/v1/auth/challenge"
 	RouteProof     = "/v1/auth/proof"
 	RoutePassword  = "/v1/auth/password"
+	RouteLeave     = "/v1/auth/leave" // for whoever is somebody: ends the enrolment of the TLS key that asks
 
 	RouteCopies = "/v1/copies" // of pss, which an ssh left on the computer
 

@@ -51,6 +51,7 @@ type auditLine struct {
 	Detail    string `json:",omitempty"` // of a change to the host itself
 	TakenFrom string `json:",omitempty"` // the client that held it
 	Count     int    `json:",omitempty"` // how many refusals the line stands for, if more than one
+	Key       string `json:",omitempty"` // SHA256 fingerprint of the SSH key, or sha256: of the certificate's
 	Refused   string `json:",omitempty"` // the error's code; empty: it was done
 }
 
@@ -82,7 +83,13 @@ func (l *auditLine) refused(err error) {
 // note completes the line from the request and appends it.
 func (a *audit) note(r *http.Request, line *auditLine) {
 	who, asker := a.asker(r)
-	line.User, line.Method, line.Client, line.Address = asker.Principal, who.Method, asker.ID, r.RemoteAddr
+	line.Client, line.Address = asker.ID, r.RemoteAddr
+	if line.User == "" { // otherwise it is as whom a stranger wants to come in
+		line.User = asker.Principal
+	}
+	if line.Method == "" {
+		line.Method = who.Method
+	}
 	if s := sightOf(r); s != nil {
 		s.audited = true
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"net"
 	"net/http"
 	"strings"
 
@@ -24,31 +23,52 @@ type (
 	principalKey struct{}
 )
 
-// knowConn is for http.Server's ConnContext: what a connection tells of its peer.
-func knowConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
-}
-
-// connOf returns the connection that the request came by.
-func connOf(r *http.Request) net.Conn {
-	c, _ := r.Context().Value(connKey{}).(net.Conn)
-	return c
+// errWebPage refuses what a browser sends for a page.
+func errWebPage() error {
+	return api.Errorf(api.CodeAccessDenied, "requests of web pages are refused")
 }
 
 // guard authenticates, and refuses what a browser sends.
 func (h *Host) guard(f client.Handler) client.Handler {
 	return func(w http.ResponseWriter, r *http.Request) (any, error) {
 		if r.Header.Get("Origin") != "" {
-			return nil, api.Errorf(api.CodeAccessDenied, "requests of web pages are refused")
+			return nil, errWebPage()
 		}
 		who, ok := h.whoAsks(r)
-		if !ok && !planted.On("no-token-check") {
-			w.Header().Set("Connection", "close") // at once, without waiting for a body
-			return nil, api.Errorf(api.CodeAccessDenied, "access is denied").WithID("AccessDenied").
-				Hint("check that the token_file in config.toml is the host's own (PSS_HOME/host/token)")
+		if planted.On("no-token-check") {
+			who, ok = principal{Name: h.owner, Method: api.MethodToken}, true
 		}
-		return h.admitted(f, w, r.WithContext(context.WithValue(r.Context(), principalKey{}, who)))
+		if !ok {
+			w.Header().Set("Connection", "close") // at once, without waiting for a body
+			return nil, h.stranger(r)
+		}
+		r = r.WithContext(context.WithValue(r.Context(), principalKey{}, who))
+		if err := h.serves(r, who); err != nil {
+			return nil, err
+		}
+		return h.admitted(f, w, r)
 	}
+}
+
+// stranger is the answer to a request of nobody.
+func (h *Host) stranger(r *http.Request) error {
+	if _, _, basic := r.BasicAuth(); basic {
+		return denied()
+	}
+	if !authorizes(r) {
+		return required()
+	}
+	return api.Errorf(api.CodeAccessDenied, "access is denied").WithID("AccessDenied").
+		Hint("check that the token_file in config.toml is the host's own (PSS_HOME/host/token)")
+}
+
+// serves fails if the host has nothing for the user, beyond telling who it takes them for.
+func (h *Host) serves(r *http.Request, who principal) error {
+	if h.front != nil || who.Name == h.owner || r.Pattern == http.MethodGet+" "+api.RouteVersion || r.Pattern == http.MethodPost+" "+api.RouteLeave {
+		return nil
+	}
+	return api.Errorf(api.CodeAccessDenied, "this host serves %s only", h.owner).WithID("AccessDenied").On(who.Name).
+		Hint("ask for a host that serves all users of the computer: pss host as root")
 }
 
 // whoAsks finds out who the request comes from; false: a stranger.
@@ -61,6 +81,12 @@ func (h *Host) whoAsks(r *http.Request) (principal, bool) {
 		return owner, true
 	}
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		if who, known := h.auth.known(r); known {
+			return who, true
+		}
+		return h.auth.basic(r)
+	}
 	// Hashed first, so that the comparison takes the same time for any length.
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(h.token))
 	return owner, ok && subtle.ConstantTimeCompare(a[:], b[:]) == 1

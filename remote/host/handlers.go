@@ -34,6 +34,12 @@ func (h *Host) handler() http.Handler {
 	handle(http.MethodPatch, api.RouteConfiguration, h.handleConfigure, fronts.ownOnly)
 	handle(http.MethodDelete, api.RouteConfiguration, h.handleUnregister, fronts.ownOnly)
 	handle(http.MethodDelete, api.RouteCopies, h.handlePurge, fronts.mine)
+	handle(http.MethodPost, api.RouteLeave, h.auth.handleLeave, fronts.none)
+	for path, f := range map[string]client.Handler{
+		api.RouteChallenge: h.auth.handleChallenge, api.RouteProof: h.auth.handleProof, api.RoutePassword: h.auth.handlePassword,
+	} {
+		mux.HandleFunc(http.MethodPost+" "+path, client.Serve(h.handleAuth(f)))
+	}
 	for _, r := range [][2]string{
 		{http.MethodPost, api.RouteDetach}, {http.MethodPost, api.RouteStream}, {http.MethodPut, api.RoutePipeline},
 		{http.MethodGet, api.RouteRecords}, {http.MethodPost, api.RouteAck}, {http.MethodPost, api.RouteSignal},

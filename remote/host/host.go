@@ -56,6 +56,7 @@ type Host struct {
 	audit    *audit
 	accounts accounts
 	front    *front // of one that runs as root and serves others, too; or nil
+	auth     *auth
 	active   *client.Activity
 	settings atomic.Pointer[config.Host]
 	metrics  *metrics
@@ -128,6 +129,9 @@ func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
 		if h.front, err = newFront(h); err != nil {
 			return nil, cert, err
 		}
+	}
+	if h.auth, err = newAuth(h, cert); err != nil {
+		return nil, cert, err
 	}
 	for _, e := range h.dir.all() {
 		if info, err := e.facts(); err == nil && info.Attached != nil {

@@ -15,7 +15,7 @@ import (
 
 // Policy is who of this computer's users may come in at all.
 type Policy struct {
-	Root        bool // the host serves all users, and can read shadow(5)
+	Shadow      bool // shadow(5) can be read
 	PermitRoot  bool
 	DenyUsers   []string // patterns with * and ?; they go first
 	AllowUsers  []string // not empty: only these
@@ -26,11 +26,11 @@ type Policy struct {
 // expired, or because it has no shell. It says why, for the log alone.
 func (p *Policy) Check(ctx context.Context, a *Account) error {
 	var errs []error
-	if p.Root {
+	if p.Shadow {
 		errs = append(errs, checkShadow(ctx, a.Name, time.Now()))
-		if a.UID == 0 && !p.PermitRoot && !planted.On("root-let-in") {
-			errs = append(errs, errors.New("root is let in with permit_root = true only"))
-		}
+	}
+	if a.UID == 0 && !p.PermitRoot && !planted.On("root-let-in") {
+		errs = append(errs, errors.New("root is let in with permit_root = true only"))
 	}
 	return errors.Join(append(errs, p.listed(ctx, a), checkShell(a.Shell), checkNoLogin(a.UID))...)
 }

@@ -1,0 +1,215 @@
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"pss/config"
+	"pss/remote/api"
+	"pss/remote/client"
+	"pss/remote/identity"
+	"pss/remote/planted"
+)
+
+const (
+	// maxAttempts bounds the attempts under way: each starts processes.
+	maxAttempts = 16
+	// recheck is how long an account is believed to be as it was.
+	recheck = time.Minute
+	// maxChecked bounds how many accounts are remembered.
+	maxChecked = 4096
+	// maxAuthBody bounds what a stranger may send to prove something.
+	maxAuthBody = 128 << 10
+)
+
+// auth finds out as whom strangers may use the host.
+type auth struct {
+	h         *Host
+	own       bool // only the owner is let in
+	policy    identity.Policy
+	keyFile   string
+	passwords identity.Passwords
+	enrolled  *identity.Enrolments
+	certs     *identity.Certificates
+	serverKey []byte // SHA-256 of the SPKI that the host shows
+	failure   time.Duration
+	addresses *identity.Limiter
+	users     *identity.Limiter
+	slots     chan struct{}
+
+	mu      sync.Mutex // guards checked
+	checked map[string]verdict
+}
+
+// verdict is what was true of an account at that time.
+type verdict struct {
+	at  time.Time
+	err error
+}
+
+func newAuth(h *Host, cert tls.Certificate) (*auth, error) {
+	c := h.o.Config
+	if err := identity.CheckKeyFilePattern(c.AuthorizedKeysFile); err != nil {
+		return nil, err
+	}
+	enrolled, err := identity.OpenEnrolments(h.o.Paths.EnrolmentFile())
+	if err != nil {
+		return nil, fmt.Errorf("enrolments: %w", err)
+	}
+	certs, err := identity.OpenCertificates(c.ClientCAFile, c.Certificates)
+	if err != nil {
+		return nil, err
+	}
+	attempts := c.AuthAttempts
+	if attempts <= 0 {
+		attempts = config.DefaultAuthAttempts
+	}
+	root := os.Geteuid() == 0
+	return &auth{
+		h: h, own: !root || h.o.Embedded,
+		policy: identity.Policy{
+			Shadow: root, PermitRoot: c.PermitRoot, DenyUsers: c.DenyUsers, AllowUsers: c.AllowUsers, AllowGroups: c.AllowGroups,
+		},
+		keyFile: c.AuthorizedKeysFile, passwords: identity.Passwords{Path: h.o.Paths.PasswordFile()},
+		enrolled: enrolled, certs: certs, serverKey: identity.KeySum(cert.Leaf),
+		failure:   c.AuthFailureTime.Or(config.DefaultAuthFailureTime),
+		addresses: identity.NewLimiter(attempts), users: identity.NewLimiter(attempts),
+		slots: make(chan struct{}, maxAttempts), checked: map[string]verdict{},
+	}, nil
+}
+
+// methods lists what strangers may try, the same for everybody.
+func (a *auth) methods() []string {
+	list := []string{api.MethodPublicKey}
+	if len(a.h.o.Config.Certificates) > 0 {
+		list = append(list, api.MethodCertificate)
+	}
+	if a.takesPasswords() {
+		list = append(list, api.MethodPassword)
+	}
+	return list
+}
+
+func (a *auth) takesPasswords() bool {
+	if p := a.h.o.Config.PasswordAuthentication; p != nil {
+		return *p
+	}
+	return a.passwords.Any()
+}
+
+// inspect returns the account of that name, or one to do the same work with, and why it
+// may not be used.
+func (a *auth) inspect(ctx context.Context, user string) (*identity.Account, error) {
+	var account *identity.Account
+	err := identity.ErrNoAccount
+	if !a.own || user == a.h.owner {
+		account, err = identity.Lookup(ctx, user)
+	}
+	if err != nil {
+		account = identity.Nobody(ctx)
+	}
+	return account, errors.Join(err, a.policy.Check(ctx, account))
+}
+
+// fit fails if the user may not be used any more. The answer may be a minute old.
+func (a *auth) fit(ctx context.Context, user string) error {
+	a.mu.Lock()
+	v, ok := a.checked[user]
+	a.mu.Unlock()
+	if ok && time.Since(v.at) < recheck || planted.On("account-checked-once") {
+		return v.err
+	}
+	_, err := a.inspect(ctx, user)
+	if ctx.Err() == nil {
+		a.remember(user, err)
+	}
+	return err
+}
+
+func (a *auth) remember(user string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.checked) >= maxChecked {
+		clear(a.checked)
+	}
+	a.checked[user] = verdict{at: time.Now(), err: err}
+}
+
+// known finds the user of a request without new proof: the connection is bound, or its
+// TLS key is enrolled or certified.
+func (a *auth) known(r *http.Request) (principal, bool) {
+	p := guestOf(r)
+	who, ok := p.bound()
+	state := client.TLSState(p.conn)
+	if !ok && state != nil && len(state.PeerCertificates) > 0 {
+		if e, enrolled := a.enrolled.Find(keyName(state)); enrolled {
+			who, ok = principal{Name: e.User, Method: api.MethodEnrolment}, true
+		} else {
+			return a.certified(r, p, state)
+		}
+	}
+	if !ok {
+		return principal{}, false
+	}
+	if err := a.fit(r.Context(), who.Name); err != nil {
+		a.h.log.Info("not let in any more", "user", who.Name, "from", r.RemoteAddr, "reason", err)
+		return principal{}, false
+	}
+	return who, true
+}
+
+// certified finds the user for whom the certificate stands.
+func (a *auth) certified(r *http.Request, p *guest, state *tls.ConnectionState) (principal, bool) {
+	user, err := a.certs.User(state.PeerCertificates, time.Now())
+	if user == "" && err == nil {
+		return principal{}, false
+	}
+	if err == nil {
+		err = a.fit(r.Context(), user)
+	}
+	if p.note(fmt.Sprint(user, err != nil)) {
+		a.note(r, user, api.MethodCertificate, client.Fingerprint(state.PeerCertificates[0]), err)
+	}
+	return principal{Name: user, Method: api.MethodCertificate}, err == nil
+}
+
+// keyName names the client's TLS key among the enrolments.
+func keyName(state *tls.ConnectionState) string {
+	return base64.StdEncoding.EncodeToString(identity.KeySum(state.PeerCertificates[0]))
+}
+
+// admit binds the connection to the user and enrols its TLS key.
+func (a *auth) admit(r *http.Request, user, method string, expiry time.Time) (*api.Enrolment, error) {
+	p := guestOf(r)
+	out := &api.Enrolment{Version: api.Version, User: user, Method: method}
+	until := time.Now().Add(api.MaxEnrolment)
+	if !expiry.IsZero() && expiry.Before(until) {
+		until = expiry
+	}
+	if state := client.TLSState(p.conn); state != nil && len(state.PeerCertificates) > 0 {
+		var err error
+		if out.Until, err = a.enrolled.Add(keyName(state), user, method, until); err != nil {
+			return nil, err
+		}
+	}
+	a.remember(user, nil)
+	p.bind(principal{Name: user, Method: method}, until)
+	return out, nil
+}
+
+// note keeps a record of an attempt. Why it was refused is for whoever reads the log.
+func (a *auth) note(r *http.Request, user, method, key string, err error) {
+	line := &auditLine{Action: "Enrol", User: user[:min(len(user), 64)], Method: method, Key: key}
+	if err != nil {
+		line.Refused = string(api.CodeAccessDenied)
+		a.h.log.Warn("access denied", "user", line.User, "method", method, "from", r.RemoteAddr, "reason", err)
+	}
+	a.h.audit.note(r, line)
+}
