@@ -37,7 +37,8 @@ type Agent struct {
 type Computer struct {
 	Address     string `toml:"address"`     // host:port
 	SSH         string `toml:"ssh"`         // [user@]host[:port]: it is reached through ssh instead
-	Fingerprint string `toml:"fingerprint"` // "sha256:" and base64 of the SHA-256 of the certificate's public key
+	Fingerprint string `toml:"fingerprint"` // "sha256:" and base64 of the SHA-256 of the certificate's public key; several with commas between
+	CAFile      string `toml:"ca_file"`     // PEM of the authorities that its certificate must come from; default the system's
 	TokenFile   string `toml:"token_file"`  // of another host on this computer
 }
 
@@ -67,8 +68,8 @@ func (c *Client) check(path string) error {
 		if k.SSH == "" {
 			continue
 		}
-		if k.Address != "" || k.Fingerprint != "" || k.TokenFile != "" {
-			return fileError(path, fmt.Errorf("[computers.%s] has ssh beside address, fingerprint or token_file: a computer is reached in one way", name))
+		if k.Address != "" || k.Fingerprint != "" || k.TokenFile != "" || k.CAFile != "" {
+			return fileError(path, fmt.Errorf("[computers.%s] has ssh beside address, fingerprint, ca_file or token_file: a computer is reached in one way", name))
 		}
 		if _, err := api.ParseSSHHost(k.SSH); err != nil {
 			return fileError(path, fmt.Errorf("[computers.%s] ssh: %w", name, err))

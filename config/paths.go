@@ -131,6 +131,18 @@ func (p Paths) HostLog() string { return filepath.Join(p.HostDir(), "log") }
 // AuditLog takes a line for each session that is made, connected or removed.
 func (p Paths) AuditLog() string { return filepath.Join(p.HostDir(), "audit.ndjson") }
 
+// HostCertificate is the host's own certificate and key, where host.toml names none.
+func (p Paths) HostCertificate() string { return filepath.Join(p.HostDir(), "cert.pem") }
+
+// HostNextCertificate is that which comes next, and is announced.
+func (p Paths) HostNextCertificate() string { return filepath.Join(p.HostDir(), "cert-next.pem") }
+
+// HostPastKeys are the fingerprints of the keys that the host had before.
+func (p Paths) HostPastKeys() string { return filepath.Join(p.HostDir(), "cert-past.json") }
+
+// PinFile is where the agent remembers the keys of hosts.
+func (p Paths) PinFile() string { return filepath.Join(p.AgentDir(), "pins.json") }
+
 // HostToken is the local token: who can read it is the host's own user.
 func (p Paths) HostToken() string { return filepath.Join(p.HostDir(), "token") }
 

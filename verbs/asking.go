@@ -49,6 +49,7 @@ func (rt *Runtime) introduce() {
 			me.Env[name] = v
 		}
 	}
+	rt.tellTrust(&me)
 	tty := rt.openTerminal()
 	if tty != nil {
 		tty.Close()

@@ -45,6 +45,7 @@ func computerParams(help, def string, sets, uris, hosts []string) []param {
 		value("Credential", "").in(both...).refused("sessions are opened with the local token of the host; other ways to prove who you are come with remote computers"),
 		value("Authentication", "").in(both...).refused("the host decides how you prove who you are; config.toml has token_file"),
 		value("CertificateThumbprint", "").in(both...).refused("client certificates come with remote computers; config.toml has fingerprint for the host's own key"),
+		acceptNewParam().in(both...),
 	}, sshParams(slices.Concat(sets, hosts), hosts...)...)
 }
 

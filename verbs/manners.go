@@ -47,6 +47,7 @@ func (rt *Runtime) carryOut(ctx context.Context, in *input) error {
 		noErrors: silent(in.String("error-action")), noWarnings: silent(in.String("warning-action")), noProgress: silent(in.String("progress-action")),
 	}
 	rt.copyBinary = in.Bool("copy-binary")
+	rt.readTrust(in)
 	if in.cmd.should {
 		rt.whatIf, rt.confirm = in.Bool("what-if"), in.Bool("confirm")
 	}

@@ -47,9 +47,12 @@ func newSessionOptionParams() []param {
 		value("Culture", "how the session's commands write numbers and times: LC_NUMERIC, LC_TIME and the like").takes(cultureName()).byDefault("the client's locale"),
 		value("UICulture", "the language of their messages: LC_MESSAGES").takes(cultureName()).byDefault("the client's locale"),
 		value("ApplicationArguments", "a JSON object, or NAME=VALUE,…: the session's commands find it as JSON in "+argumentsVariable).takes(valueKind{shows: "JSON"}),
+		flag("SkipCACheck", "it does not matter who signed the certificate of a host; where that makes a difference, a warning says so. A key that is expected or remembered is always checked"),
+		flag("SkipCNCheck", "likewise for which name the certificate is"),
 	}
 	for _, p := range []param{
 		value("MaximumRedirection", ""), flag("NoCompression", ""), flag("NoMachineProfile", ""), flag("UseUTF16", ""), flag("IncludePortInSPN", ""),
+		flag("SkipRevocationCheck", ""),
 	} {
 		why := harmlessOptions[p.Name]
 		if p.Name == "MaximumRedirection" {
@@ -59,7 +62,6 @@ func newSessionOptionParams() []param {
 	}
 	for _, p := range []param{
 		value("ProxyAccessType", ""), value("ProxyAuthentication", ""), value("ProxyCredential", ""), flag("NoEncryption", ""),
-		flag("SkipCACheck", ""), flag("SkipCNCheck", ""), flag("SkipRevocationCheck", ""),
 	} {
 		list = append(list, p.refused(unsupportedOptions[p.Name]))
 	}

@@ -18,6 +18,7 @@ type sessionOptions struct {
 	operation         time.Duration         // how long a computer may take to answer; 0: pss's own limit
 	culture, language string                // locales, empty: the client's own
 	arguments         map[string]any        // for the session's commands
+	skipCA, skipCN    bool                  // what of a host's certificate does not matter
 }
 
 // argumentsVariable tells the commands of a session the application arguments that it
@@ -42,6 +43,7 @@ func (o *PSSessionOption) meaning() sessionOptions {
 	m := sessionOptions{
 		operation: time.Duration(o.OperationTimeout) * time.Millisecond,
 		arguments: o.ApplicationArguments,
+		skipCA:    o.SkipCACheck, skipCN: o.SkipCNCheck,
 		connection: &api.ConnectionOption{
 			MaximumReceivedDataSizePerCommand: o.MaximumReceivedDataSizePerCommand,
 			MaximumReceivedObjectSize:         o.MaximumReceivedObjectSize,

@@ -99,9 +99,6 @@ var unsupportedOptions = map[string]string{
 	"ProxyAuthentication": "pss connects without a proxy",
 	"ProxyCredential":     "pss connects without a proxy",
 	"NoEncryption":        "every connection to another computer is encrypted",
-	"SkipCACheck":         "a computer is known by the fingerprint of its key, not by a certificate authority",
-	"SkipCNCheck":         "a computer is known by the fingerprint of its key, not by a name in a certificate",
-	"SkipRevocationCheck": "a computer is known by the fingerprint of its key, which is not revoked",
 }
 
 // harmlessOptions say why a member has no effect here.
@@ -111,6 +108,7 @@ var harmlessOptions = map[string]string{
 	"NoMachineProfile":                  "a session reads no profile but for PATH",
 	"UseUTF16":                          "bytes are passed on as they are",
 	"IncludePortInSPN":                  "no service principal name is used",
+	"SkipRevocationCheck":               "pss checks no revocation of certificates",
 }
 
 // parseOptionObject reads JSON text into object, a pointer to a struct of members that

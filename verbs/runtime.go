@@ -25,12 +25,15 @@ type Runtime struct {
 	// HostRoot runs the daemon in this process; cmd/pss sets it, because the
 	// cmdlets know no process but the agent.
 	HostRole func(ctx context.Context, in HostSettings) error
+	// RotateKey begins or finishes a change of the own host's key; cmd/pss sets it.
+	RotateKey func(ctx context.Context, finish bool) (HostKey, error)
 
 	manners
 	called string // the name by which the cmdlet was called
 	mode   format.Options
 	agent  *client.Client
 	asks   asking
+	trust  trusting
 	found  *config.Paths
 }
 
@@ -163,6 +166,7 @@ func (rt *Runtime) Agent() (*client.Client, error) {
 	if name := rt.Getenv("PSS_CLIENT_SESSION"); name != "" {
 		rt.agent.Header.Set(api.HeaderClientSession, name)
 	}
+	rt.agent.Seen = rt.seeNotices
 	rt.introduce()
 	if rt.verbose {
 		rt.traceRequests()

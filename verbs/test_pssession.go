@@ -16,14 +16,15 @@ func newTestPSSession() *command {
 		name:     "Test-PSSession",
 		synopsis: "Tells by which ways computers can be reached, and what to do where one cannot.",
 		notes: "A computer that is named by --computer-name is tried as config.toml says, or by HTTPS on port 5986, and beside it through ssh as --host-name would, unless config.toml says ssh; " +
-			"each way is a row. Status is Ok, Unreachable, AccessDenied, NotTrusted (its key is not the expected one), NoPss (ssh works, pss is not there), " +
+			"each way is a row. Status is Ok, Unreachable, AccessDenied, NotTrusted (its key is not the expected one, or was never seen), NoPss (ssh works, pss is not there), " +
 			"WinRM (Windows Remote Management answers in the place of pss) or the code of another error. Clock is by how much the clock there is ahead of this one, " +
 			"User as whom its host sees you; rows with the same HostId lead to the same host. Standard error has the reason of each failure. " +
-			"No session is made. Nobody is asked for a password on account of an ssh that config.toml does not name. " +
+			"No session is made. Nobody is asked whether a key that was never seen is right, and nobody for a password on account of an ssh that config.toml does not name. " +
 			"The exit code is 0 where each computer can be reached in one way at least; else it is that of the way which the other cmdlets take: 240, or 241 where access is denied.",
 		sets: []paramSet{{setComputer, nil}, {setURI, []string{"ConnectionUri"}}, {setHost, []string{"HostName"}}},
 		params: append(computerParams("computers to try", "localhost", []string{setComputer}, []string{setURI}, []string{setHost}),
-			throttleParam()),
+			throttleParam(),
+			flag("ForgetKey", "first forget the key that is remembered of each computer's host: the one that it shows now counts as never seen").in(setComputer, setURI)),
 		positional: [][]string{{"ConnectionUri", "ComputerName"}},
 		examples: []example{
 			{command: "pss test-pssession --computer-name server01 --property ComputerName,Transport,Status,Clock", says: "by HTTPS it can be reached, by ssh not",
@@ -47,6 +48,13 @@ func runTestPSSession(ctx context.Context, rt *Runtime, in *input) error {
 	agent, err := rt.Agent()
 	if err != nil {
 		return err
+	}
+	if in.Bool("forget-key") {
+		for _, computer := range computers {
+			if err := agent.ForgetKey(ctx, computer); err != nil {
+				return err
+			}
+		}
 	}
 	f := &failures{rt: rt, cmd: in.cmd}
 	p := rt.newProgress("computers", len(computers), false)

@@ -126,6 +126,11 @@ func findVerb(argv []string) (name string, rest []string, err error) {
 		}
 		return "", nil, e
 	}
+	if len(argv) > 2 { // a command of its own: host rotate
+		if both := found + " " + strings.ToLower(argv[2]); constructors[strings.ToLower(both)] != nil {
+			return both, argv[3:], nil
+		}
+	}
 	return found, argv[2:], nil
 }
 

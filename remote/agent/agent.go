@@ -32,6 +32,7 @@ type Agent struct {
 	turns  turns
 	askers *askers
 	active *client.Activity
+	trust  *trust
 
 	mu        sync.Mutex // guards what follows; never held over a network call
 	confTime  time.Time  // of the config.toml whose computers are known
@@ -104,7 +105,7 @@ func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 		conf = &config.Client{}
 	}
 	a := &Agent{
-		paths: paths, conf: conf, log: log, uid: os.Geteuid(), active: client.NewActivity(), askers: newAskers(),
+		paths: paths, conf: conf, log: log, uid: os.Geteuid(), active: client.NewActivity(), askers: newAskers(), trust: newTrust(paths),
 		clients: map[string]*clientSession{}, computers: map[string]*computer{},
 		jobs: map[string]*job{}, jobChange: uint64(time.Now().UnixNano()), jobWake: make(chan struct{}),
 	}

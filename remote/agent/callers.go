@@ -25,6 +25,9 @@ type caller struct {
 	gone <-chan struct{} // closed when its request has ended
 	once sync.Once
 	said api.Caller
+
+	mu    sync.Mutex // guards notes
+	notes []api.Notice
 }
 
 // withCaller lets what is done for r know on whose behalf it is done.
@@ -44,6 +47,47 @@ func sameCaller(ctx, r context.Context) context.Context {
 		return ctx
 	}
 	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// note has something to say beside the answer. What is noted once that was given is
+// not said.
+func (c *caller) note(n api.Notice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Contains(c.notes, n) {
+		c.notes = append(c.notes, n)
+	}
+}
+
+// noting adds what was noted to the header of the answer.
+type noting struct {
+	http.ResponseWriter
+	c    *caller
+	said int
+}
+
+// withNotes returns w, whose header will say what is noted for the caller of r.
+func withNotes(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	if c := callerOf(r.Context()); c != nil {
+		return &noting{ResponseWriter: w, c: c}
+	}
+	return w
+}
+
+// Unwrap is for http.ResponseController.
+func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
+// Header returns the answer's header with all notes up to now.
+func (n *noting) Header() http.Header {
+	h := n.ResponseWriter.Header()
+	n.c.mu.Lock()
+	defer n.c.mu.Unlock()
+	for ; n.said < len(n.c.notes); n.said++ {
+		if text, err := json.Marshal(&n.c.notes[n.said]); err == nil {
+			h.Add(api.HeaderNotice, string(text))
+		}
+	}
+	return h
 }
 
 // told is what the cmdlet told; nothing of it is believed but what an environment and a

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -118,6 +117,8 @@ func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
 		}
 		if k.link != nil {
 			cl.Prepare = func(ctx context.Context) error { return k.reach(ctx, connecting) }
+		} else if !k.local {
+			cl.Prepare, cl.Distinct, cl.Seen = k.meet, k.terms, k.seen
 		}
 		k.pool[key] = cl
 	}
@@ -187,34 +188,6 @@ func (k *computer) asked() string {
 		return "--connection-uri " + k.name
 	}
 	return "--computer-name " + k.name
-}
-
-// endpoint finds where the computer listens, and starts the user's own host if
-// that is meant and does not run.
-func (k *computer) endpoint(ctx context.Context) (client.Endpoint, error) {
-	if !k.local {
-		at := client.Endpoint{Address: k.conf.Address, Fingerprint: k.conf.Fingerprint}
-		if at.Address == "" {
-			at.Address = k.name
-		}
-		if _, _, err := net.SplitHostPort(at.Address); err != nil {
-			at.Address = net.JoinHostPort(strings.Trim(at.Address, "[]"), defaultPort)
-		}
-		return at, nil
-	}
-	info, err := k.a.ownHost(ctx)
-	if err != nil {
-		return client.Endpoint{}, err
-	}
-	return k.a.ownEndpoint(&info), nil
-}
-
-// ownEndpoint is where the user's own host takes requests.
-func (a *Agent) ownEndpoint(info *config.HostInfo) client.Endpoint {
-	if info.Port == 0 {
-		return client.Endpoint{Socket: a.paths.HostSocket()}
-	}
-	return client.Endpoint{Address: net.JoinHostPort(loopback(info.Address), strconv.Itoa(info.Port)), Fingerprint: info.Fingerprint}
 }
 
 // ownHost tells where the user's own host listens, and starts it if it does not run.
@@ -344,6 +317,8 @@ func (k *computer) beat() {
 	cl := &client.Client{Dial: k.connect, Token: k.token, Host: "pss-host"}
 	if k.link != nil {
 		cl.Prepare = func(ctx context.Context) error { return k.reach(ctx, 0) }
+	} else if !k.local {
+		cl.Seen = k.seen
 	}
 	defer cl.CloseIdle()
 	for {

@@ -30,13 +30,18 @@ func (a *Agent) handler() http.Handler {
 			}
 			a.begin(c)
 			defer a.done(c)
-			return f(w, withCaller(r), c)
+			r = withCaller(r)
+			noted := withNotes(w, r)
+			v, err := f(noted, r, c)
+			noted.Header() // which the answer is written with
+			return v, err
 		}))
 	}
 	handle(http.MethodGet, api.RouteVersion, a.handleVersion)
 	a.questionRoutes(handle)
 	handle(http.MethodGet, api.RouteKnown, a.handleKnown)
 	handle(http.MethodGet, api.RouteTest, a.handleTest)
+	handle(http.MethodDelete, api.RouteKeys, a.handleForgetKey)
 	handle(http.MethodGet, api.RouteSessions, a.handleList)
 	handle(http.MethodPut, api.RouteSession, a.handleCreate)
 	handle(http.MethodGet, api.RouteSession, a.handleGet)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -57,6 +56,9 @@ func (w way) try(ctx context.Context) api.Way {
 	ctx = context.WithValue(ctx, trialKey{}, w.aside)
 	found := api.Way{Transport: api.TransportHTTPS}
 	cl := &client.Client{Dial: w.connect, Token: w.token, Host: "pss-host", Timeout: w.a.openTimeout(), Lost: w.lost}
+	if w.link == nil && !w.local {
+		cl.Seen = w.seen
+	}
 	if w.link != nil {
 		found.Transport, cl.Prepare = api.TransportSSH, func(ctx context.Context) error { return w.reach(ctx, w.limit) }
 	}
@@ -114,10 +116,7 @@ func (w way) address(ctx context.Context) string {
 
 // waysThere says what makes a computer reachable that was not reached by TLS.
 func (k *computer) waysThere() string {
-	section := "[computers." + k.shown() + "]"
-	if strings.ContainsAny(k.shown(), ".:") { // which mean something to TOML
-		section = fmt.Sprintf("[computers.%q]", k.shown())
-	}
+	section := client.ComputerSection(k.shown())
 	if k.conf.Address != "" {
 		return fmt.Sprintf("check the address, and that 'pss host' runs there; config.toml says where a computer listens: %s address = \"HOST:PORT\"", section)
 	}

@@ -7,6 +7,19 @@ type Caller struct {
 	Env  map[string]string `json:",omitempty"` // of CallerVariables
 	Ask  bool              `json:",omitempty"` // there is a terminal
 	Copy bool              `json:",omitempty"` // --copy-binary
+
+	// What the person says of hosts that are reached by TLS.
+	AcceptNew   bool   `json:",omitempty"` // --accept-new
+	Fingerprint string `json:",omitempty"` // PSS_FINGERPRINT
+	SkipCACheck bool   `json:",omitempty"` // of the session option
+	SkipCNCheck bool   `json:",omitempty"`
+}
+
+// Notice is what the agent has to say of a request beside its answer, as a warning.
+type Notice struct {
+	ID     string
+	Text   string
+	Target string `json:",omitempty"`
 }
 
 // CallerVariables are the environment variables of a Caller: what ssh, and the programs

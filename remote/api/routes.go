@@ -12,6 +12,7 @@ const (
 	RouteAskpass   = "/v1/askpass"                       // of the agent, for the program that ssh starts to ask
 	RouteKnown     = "/v1/known"                         // of the agent
 	RouteTest      = "/v1/test"                          // of the agent: the ways to one computer
+	RouteKeys      = "/v1/keys"                          // of the agent: those of hosts that it remembers
 	RouteSessions  = "/v1/sessions"
 	RouteSession   = "/v1/sessions/{session}"
 	RouteAttach    = "/v1/sessions/{session}/attach"
@@ -49,6 +50,8 @@ const (
 	HeaderPrincipal     = "Pss-Principal"      // set by the host for the session host only
 	HeaderClientSession = "Pss-Client-Session" // PSS_CLIENT_SESSION, cmdlet to agent
 	HeaderCaller        = "Pss-Caller"         // JSON of a Caller, cmdlet to agent
+	HeaderNotice        = "Pss-Notice"         // JSON of a Notice, agent to cmdlet; repeated
+	HeaderFingerprints  = "Pss-Fingerprints"   // of a host whose key changes: all that it has, with commas; to those it knows
 	HeaderRequestID     = "Pss-Request-Id"
 	HeaderComputer      = "Pss-Computer" // of an attachment, agent to cmdlet: its session's computer, as typed
 	HeaderSession       = "Pss-Session"  // and InstanceId

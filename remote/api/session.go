@@ -258,6 +258,9 @@ type HeartbeatReply struct {
 	Version string
 	HostID  string
 	LeaseMs int64
+	// Fingerprints are those of the keys that the host has, or will have: clients that
+	// remember one of them remember them all.
+	Fingerprints []string `json:",omitempty"`
 }
 
 // VersionInfo answers GET version on every hop.
@@ -271,4 +274,6 @@ type VersionInfo struct {
 	// Older ones do not tell.
 	User string    `json:",omitempty"`
 	Time time.Time `json:",omitzero"`
+	// Fingerprints are HeartbeatReply's.
+	Fingerprints []string `json:",omitempty"`
 }

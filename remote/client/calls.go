@@ -14,6 +14,12 @@ func (c *Client) Version(ctx context.Context) (v api.VersionInfo, err error) {
 	return v, c.Do(ctx, Request{Method: http.MethodGet, Path: api.RouteVersion, Out: &v})
 }
 
+// ForgetKey has an agent forget the key that it remembers of a computer's host.
+func (c *Client) ForgetKey(ctx context.Context, computer string) error {
+	query := url.Values{api.QueryComputer: {computer}}
+	return c.Do(ctx, Request{Method: http.MethodDelete, Path: api.RouteKeys + "?" + query.Encode()})
+}
+
 // Sessions lists sessions. At an agent, no computer means those of the asker's
 // client session.
 func (c *Client) Sessions(ctx context.Context, computers ...string) (*api.SessionList, error) {

@@ -51,6 +51,12 @@ type Client struct {
 	Prepare func(ctx context.Context) error
 	// Trace is told of every request that was answered, or broke off; nil: nobody is.
 	Trace func(t Trace)
+	// Distinct names for whom a connection may be kept: a request takes no kept connection
+	// with another name than its own. nil: there is one name.
+	Distinct func(ctx context.Context) string
+	// Seen is told the header of every answer and the connection by which it came; nil:
+	// nobody is.
+	Seen func(ctx context.Context, by net.Conn, header http.Header)
 	// Lost makes the error for a request whose answer did not come, or is nil.
 	Lost func(method string, err error) error
 
@@ -62,6 +68,7 @@ type Client struct {
 type conn struct {
 	net.Conn
 	br   *bufio.Reader
+	kind string        // Client.Distinct's
 	used time.Duration // platform.BootTime: a suspended computer's connections grow old, too
 }
 
@@ -179,7 +186,7 @@ func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
 	}
 	release()
 	s := newStream(cn.Conn, cn.br)
-	s.Header = resp.Header
+	s.Header, s.kind = resp.Header, cn.kind
 	return s, nil
 }
 
@@ -189,6 +196,7 @@ type Stream struct {
 	net.Conn
 	Reader *bufio.Reader
 	Header http.Header // of the answer, on the client's side
+	kind   string      // Client.Distinct's
 }
 
 // streamBuffer is what may be under way on a unix socket. The system's default
@@ -245,6 +253,9 @@ func (c *Client) send(ctx context.Context, r Request, upgrade string) (*conn, *h
 	if err != nil {
 		cn.Close()
 		return nil, nil, nil, r.broken(ctx, err, kept)
+	}
+	if c.Seen != nil {
+		c.Seen(ctx, cn.Conn, resp.Header)
 	}
 	return cn, resp, release, nil
 }
@@ -330,21 +341,18 @@ func (c *Client) request(ctx context.Context, r Request, upgrade string) (*http.
 
 // connection returns a kept connection, or a new one.
 func (c *Client) connection(ctx context.Context) (cn *conn, kept bool, err error) {
-	c.mu.Lock()
-	for len(c.idle) > 0 {
-		cn, c.idle = c.idle[len(c.idle)-1], c.idle[:len(c.idle)-1]
-		if platform.BootTime()-cn.used < idleLife {
-			c.mu.Unlock()
-			return cn, true, nil
-		}
-		cn.Close()
+	kind := ""
+	if c.Distinct != nil {
+		kind = c.Distinct(ctx)
 	}
-	c.mu.Unlock()
+	if cn := c.takeIdle(kind); cn != nil {
+		return cn, true, nil
+	}
 	nc, err := c.Dial(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	return &conn{Conn: nc, br: bufio.NewReaderSize(nc, 4096)}, false, nil
+	return &conn{Conn: nc, br: bufio.NewReaderSize(nc, 4096), kind: kind}, false, nil
 }
 
 func (c *Client) keep(cn *conn) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"net"
 	"syscall"
@@ -148,7 +149,7 @@ func TestBulkTLSKeepsEveryByte(t *testing.T) {
 	cert := testCertificate(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	tl := ListenTLS(l, cert)
+	tl := ListenTLS(l, func() *tls.Certificate { return &cert })
 	defer tl.Close()
 	sent := make([]byte, 3<<20)
 	rng := rand.NewChaCha8([32]byte{7})
@@ -185,7 +186,7 @@ func TestAnotherKeyIsRefused(t *testing.T) {
 	cert := testCertificate(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	tl := ListenTLS(l, cert)
+	tl := ListenTLS(l, func() *tls.Certificate { return &cert })
 	defer tl.Close()
 	go func() {
 		for {

@@ -2,10 +2,7 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,29 +12,22 @@ import (
 	"syscall"
 	"time"
 
-	"pss/remote/api"
 	"pss/remote/platform"
 )
 
 // handshakeTimeout bounds connecting and the TLS handshake where nothing else does.
 const handshakeTimeout = 15 * time.Second
 
-// Fingerprint names a certificate's public key: "sha256:" and the base64 of the
-// SHA-256 of its SubjectPublicKeyInfo, as curl's --pinnedpubkey takes it.
-func Fingerprint(cert *x509.Certificate) string {
-	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
-	return "sha256:" + base64.StdEncoding.EncodeToString(sum[:])
-}
-
 // Endpoint is where a host listens and the key that it must show.
 type Endpoint struct {
 	Address     string
-	Fingerprint string // "sha256:…"; empty: any key is refused, with an error that names it
+	Fingerprint string // "sha256:…", several with commas between: the keys that decide alone; empty: Trust decides
+	Trust       Trust
 	Socket      string // of the own user's host, which listens on no port; the others count for nothing then
 }
 
 // DialTLS returns a Dialer to the endpoint that find returns at each call. It
-// accepts only the pinned public key. TLS 1.3 always, but for a socket.
+// accepts only a host that the endpoint's Trust does. TLS 1.3 always, but for a socket.
 func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
 	sessions := tls.NewLRUClientSessionCache(4)
 	return func(ctx context.Context) (net.Conn, error) {
@@ -53,15 +43,23 @@ func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
 		if at.Socket != "" {
 			return introduced(func(ctx context.Context) (net.Conn, error) { return platform.Dial(ctx, at.Socket) }, FromHere)(ctx)
 		}
+		if at.Fingerprint != "" {
+			at.Trust.Explicit, at.Trust.From = Fingerprints(at.Fingerprint), "config.toml"
+		}
+		var verdict *Verdict // of the latest handshake
 		conf := &tls.Config{
-			MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, ServerName: "pss",
-			InsecureSkipVerify: true, // the pin decides
-			ClientSessionCache: sessions, VerifyConnection: at.verify,
+			MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, ServerName: serverName(at.Address),
+			InsecureSkipVerify: true, // Trust decides, also of resumed connections
+			ClientSessionCache: sessions,
+			VerifyConnection: func(cs tls.ConnectionState) (err error) {
+				verdict, err = at.Trust.Judge(at.Address, cs.PeerCertificates)
+				return err
+			},
 		}
 		for try := 0; ; try++ {
 			c, err := dialOnce(ctx, at.Address, conf)
 			if err == nil {
-				return c, nil
+				return at.trusted(c, verdict)
 			}
 			if !errors.Is(err, errHandshakeCut) || try == handshakeTries {
 				return nil, recognised(ctx, at.Address, err)
@@ -82,7 +80,7 @@ const handshakeTries = 5
 // errHandshakeCut is the end of a connection in the middle of the handshake.
 var errHandshakeCut = errors.New("the connection ended")
 
-func dialOnce(ctx context.Context, address string, conf *tls.Config) (net.Conn, error) {
+func dialOnce(ctx context.Context, address string, conf *tls.Config) (*tlsConn, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", address)
 	if errors.Is(err, syscall.ECONNRESET) { // so early that it was not even seen to be made
@@ -104,33 +102,50 @@ func dialOnce(ctx context.Context, address string, conf *tls.Config) (net.Conn, 
 	return newTLSConn(t), nil
 }
 
-// verify compares the host's key with the pin; it also runs on resumed connections.
-func (at Endpoint) verify(cs tls.ConnectionState) error {
-	got := Fingerprint(cs.PeerCertificates[0])
-	switch at.Fingerprint {
-	case got:
-		return nil
-	case "":
-		return api.Errorf(api.CodeAccessDenied, "the host at %s is not known; it shows the key %s", at.Address, got).
-			WithID("ServerNotTrusted").On(at.Address).
-			Hint("if that is its key, add it to config.toml: fingerprint = %q", got)
+// trusted completes a connection whose host has proved that it has the key.
+func (at *Endpoint) trusted(c *tlsConn, v *Verdict) (net.Conn, error) {
+	if v.By == ByAccepting {
+		if err := at.Trust.Accept(v.Fingerprint); err != nil {
+			c.Close()
+			return nil, err
+		}
 	}
-	return api.Errorf(api.CodeAccessDenied, "the host at %s shows the key %s, not the expected %s", at.Address, got, at.Fingerprint).
-		WithID("ServerNotTrusted").On(at.Address).
-		Hint("if the host was set up anew, correct its fingerprint in config.toml; otherwise somebody stands between")
+	c.verdict = v
+	return c, nil
 }
 
-// ListenTLS serves TLS 1.3 with cert on l.
-func ListenTLS(l net.Listener, cert tls.Certificate) net.Listener {
-	return &tlsListener{Listener: l, conf: &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"},
-		ClientAuth: tls.RequestClientCert, // whether it means anything is the host's business
-	}}
+// ListenTLS serves TLS 1.3 on l with the certificate that current returns for each
+// handshake.
+func ListenTLS(l net.Listener, current func() *tls.Certificate) net.Listener {
+	t := &tlsListener{Listener: l, current: current}
+	t.conf = &tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: t.config}
+	return t
 }
 
 type tlsListener struct {
 	net.Listener
-	conf *tls.Config
+	current func() *tls.Certificate
+	conf    *tls.Config
+
+	mu    sync.Mutex // guards what follows
+	shown *tls.Certificate
+	with  *tls.Config
+}
+
+// config returns the settings for the present certificate. Another one gets others, so
+// that no connection is resumed that began with the one before.
+func (l *tlsListener) config(*tls.ClientHelloInfo) (*tls.Config, error) {
+	cert := l.current()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shown != cert {
+		l.shown = cert
+		l.with = &tls.Config{
+			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*cert}, NextProtos: []string{"http/1.1"},
+			ClientAuth: tls.RequestClientCert, // whether it means anything is the host's business
+		}
+	}
+	return l.with, nil
 }
 
 // Accept returns a connection whose handshake happens with its first read, so
@@ -260,8 +275,9 @@ func (b *bulkConn) flushLocked() error {
 // tlsConn is a TLS connection over a bulkConn.
 type tlsConn struct {
 	*tls.Conn
-	bulk *bulkConn
-	mu   sync.Mutex // one large write at a time
+	bulk    *bulkConn
+	verdict *Verdict   // of the host, where we dialled
+	mu      sync.Mutex // one large write at a time
 }
 
 func newTLSConn(c *tls.Conn) *tlsConn {

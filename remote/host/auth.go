@@ -38,7 +38,6 @@ type auth struct {
 	passwords identity.Passwords
 	enrolled  *identity.Enrolments
 	certs     *identity.Certificates
-	serverKey []byte // SHA-256 of the SPKI that the host shows
 	failure   time.Duration
 	addresses *identity.Limiter
 	users     *identity.Limiter
@@ -54,7 +53,7 @@ type verdict struct {
 	err error
 }
 
-func newAuth(h *Host, cert tls.Certificate) (*auth, error) {
+func newAuth(h *Host) (*auth, error) {
 	c := h.o.Config
 	if err := identity.CheckKeyFilePattern(c.AuthorizedKeysFile); err != nil {
 		return nil, err
@@ -78,7 +77,7 @@ func newAuth(h *Host, cert tls.Certificate) (*auth, error) {
 			Shadow: root, PermitRoot: c.PermitRoot, DenyUsers: c.DenyUsers, AllowUsers: c.AllowUsers, AllowGroups: c.AllowGroups,
 		},
 		keyFile: c.AuthorizedKeysFile, passwords: identity.Passwords{Path: h.o.Paths.PasswordFile()},
-		enrolled: enrolled, certs: certs, serverKey: identity.KeySum(cert.Leaf),
+		enrolled: enrolled, certs: certs,
 		failure:   c.AuthFailureTime.Or(config.DefaultAuthFailureTime),
 		addresses: identity.NewLimiter(attempts), users: identity.NewLimiter(attempts),
 		slots: make(chan struct{}, maxAttempts), checked: map[string]verdict{},

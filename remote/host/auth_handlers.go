@@ -179,13 +179,13 @@ func (a *auth) prove(r *http.Request, in *api.ProofRequest) (string, error) {
 	b, err := a.binding(r, in)
 	account, aerr := a.inspect(r.Context(), in.User)
 	keys, kerr := identity.AuthorizedKeys(r.Context(), account, a.keyFile)
-	key, perr := a.match(r, in.Proofs, keys, b.Message())
+	key, perr := a.match(r, in.Proofs, keys, a.messages(b))
 	return key, errors.Join(append(errs, err, aerr, kerr, perr)...)
 }
 
 // binding is what the keys must have signed on this connection.
 func (a *auth) binding(r *http.Request, in *api.ProofRequest) (*identity.Binding, error) {
-	b := &identity.Binding{Nonce: in.Nonce, ServerKey: a.serverKey, Host: in.Host, User: in.User, Expiry: in.Expiry}
+	b := &identity.Binding{Nonce: in.Nonce, Host: in.Host, User: in.User, Expiry: in.Expiry}
 	state := client.TLSState(connOf(r))
 	if state == nil {
 		return b, errors.New("the connection has no TLS")
@@ -198,9 +198,20 @@ func (a *auth) binding(r *http.Request, in *api.ProofRequest) (*identity.Binding
 	return b, err
 }
 
+// messages are what may have been signed: with each of the host's keys, because a
+// connection may be older than the present one. Which connection it is, the exported
+// keying material says.
+func (a *auth) messages(b *identity.Binding) (list [][]byte) {
+	for _, key := range a.h.certs.sums() {
+		b.ServerKey = key
+		list = append(list, b.Message())
+	}
+	return list
+}
+
 // match verifies every proof, and returns the fingerprint of the first key that may come
 // in.
-func (a *auth) match(r *http.Request, proofs []api.KeyProof, keys []identity.AuthorizedKey, message []byte) (string, error) {
+func (a *auth) match(r *http.Request, proofs []api.KeyProof, keys []identity.AuthorizedKey, messages [][]byte) (string, error) {
 	found, err := "", errors.New("no key is in authorized_keys")
 	if len(proofs) > api.MaxProofs {
 		return "", errors.New("there are too many proofs")
@@ -212,7 +223,7 @@ func (a *auth) match(r *http.Request, proofs []api.KeyProof, keys []identity.Aut
 				continue
 			}
 			known = true
-			key, verr := identity.VerifyFor(p, message, k.Demands)
+			key, verr := verifyAny(p, messages, k.Demands)
 			switch {
 			case verr != nil:
 				err = verr
@@ -223,13 +234,23 @@ func (a *auth) match(r *http.Request, proofs []api.KeyProof, keys []identity.Aut
 			}
 		}
 		if !known {
-			_, _ = identity.Verify(p, message) // the same work
+			_, _ = verifyAny(p, messages, identity.Demands{}) // the same work
 		}
 	}
 	if found != "" {
 		return found, nil
 	}
 	return firstKey(proofs), err
+}
+
+// verifyAny verifies the proof as one of the messages.
+func verifyAny(p api.KeyProof, messages [][]byte, d identity.Demands) (key ssh.PublicKey, err error) {
+	for _, m := range messages {
+		if key, err = identity.VerifyFor(p, m, d); err == nil {
+			return key, nil
+		}
+	}
+	return nil, err
 }
 
 // firstKey is the fingerprint for the audit log of an attempt that failed.

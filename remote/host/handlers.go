@@ -85,13 +85,14 @@ func (h *Host) admitted(f client.Handler, w http.ResponseWriter, r *http.Request
 	}
 	agent, _, _ := strings.Cut(r.Header.Get(api.HeaderClient), "/")
 	h.leases.renew(agent)
+	h.certs.announce(w.Header())
 	return f(w, r)
 }
 
 func (h *Host) handleVersion(_ http.ResponseWriter, r *http.Request) (any, error) {
 	return &api.VersionInfo{
 		Version: api.Version, Protocol: api.ProtocolVersion, Role: "host", Pid: os.Getpid(), HostID: h.hostID,
-		User: h.asker(r).Principal, Time: time.Now(),
+		User: h.asker(r).Principal, Time: time.Now(), Fingerprints: h.certs.announced(),
 	}, nil
 }
 
@@ -101,7 +102,7 @@ func (h *Host) handleHeartbeat(w http.ResponseWriter, r *http.Request) (any, err
 		return nil, err
 	}
 	h.leases.renew(hb.Agent)
-	return &api.HeartbeatReply{Version: api.Version, HostID: h.hostID, LeaseMs: h.leases.length.Milliseconds()}, nil
+	return &api.HeartbeatReply{Version: api.Version, HostID: h.hostID, LeaseMs: h.leases.length.Milliseconds(), Fingerprints: h.certs.announced()}, nil
 }
 
 // handleList reads every session's facts and wakes none.

@@ -2,10 +2,8 @@ package host
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -46,6 +44,7 @@ type Host struct {
 	hostID   string
 	owner    string // the one principal that a host which is not root serves
 	token    string
+	certs    *certs
 	dir      *directory
 	leases   *leases
 	launcher *launcher
@@ -90,27 +89,27 @@ func Run(ctx context.Context, o Options) error {
 	}
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut() // after the requests under way, which need it
-	h, cert, err := newHost(work, o)
+	h, err := newHost(work, o)
 	if err != nil {
 		return err
 	}
 	h.lock = lock
-	return h.serve(ctx, cert)
+	return h.serve(ctx)
 }
 
-func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
+func newHost(ctx context.Context, o Options) (*Host, error) {
 	h := &Host{o: o, log: o.Log, active: client.NewActivity(), accounts: accounts{known: map[string]knownAccount{}}, metrics: newMetrics()}
 	h.settings.Store(o.Config)
 	h.limits = newLimits(h.operations)
-	cert, err := certificate(o.Paths.HostDir())
-	if err != nil {
-		return nil, cert, fmt.Errorf("certificate: %w", err)
+	var err error
+	if h.certs, err = newCerts(&o); err != nil {
+		return nil, err
 	}
 	if h.hostID, err = once(o.Paths.HostDir()+"/id", uuid.NewString); err != nil {
-		return nil, cert, err
+		return nil, err
 	}
 	if h.token, err = once(o.Paths.HostToken(), newToken); err != nil {
-		return nil, cert, err
+		return nil, err
 	}
 	h.owner = strconv.Itoa(os.Geteuid())
 	if u, err := user.LookupId(h.owner); err == nil {
@@ -121,27 +120,27 @@ func newHost(ctx context.Context, o Options) (*Host, tls.Certificate, error) {
 	h.leases = newLeases(o.Config.Lease.Or(config.DefaultLease))
 	h.launcher = newLauncher(h)
 	if h.dir, err = openDirectory(o.Paths.Sessions(), h.log); err != nil {
-		return nil, cert, err
+		return nil, err
 	}
 	h.quota = newQuota(h.dir, o.Config)
 	h.audit = newAudit(o.Paths.AuditLog(), h)
 	if os.Geteuid() == 0 && !o.Embedded {
 		if h.front, err = newFront(h); err != nil {
-			return nil, cert, err
+			return nil, err
 		}
 	}
-	if h.auth, err = newAuth(h, cert); err != nil {
-		return nil, cert, err
+	if h.auth, err = newAuth(h); err != nil {
+		return nil, err
 	}
 	for _, e := range h.dir.all() {
 		if info, err := e.facts(); err == nil && info.Attached != nil {
 			h.leases.expect(info.Attached.Agent)
 		}
 	}
-	return h, cert, nil
+	return h, nil
 }
 
-func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
+func (h *Host) serve(ctx context.Context) error {
 	addr := h.o.Config.Listen
 	if addr == "" {
 		addr = config.DefaultListen
@@ -162,7 +161,7 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 	listeners := []net.Listener{own}
 	var at *net.TCPAddr
 	if addr != config.ListenNone {
-		tcp, err := h.listenTLS(addr, cert)
+		tcp, err := h.listenTLS(addr)
 		if err != nil {
 			own.Close()
 			return err
@@ -170,11 +169,16 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 		listeners = append(listeners, tcp)
 		at = tcp.Addr().(*net.TCPAddr)
 	}
-	if err := h.announce(at, cert); err != nil {
+	if err := h.announce(at, h.o.Ready); err != nil {
 		for _, l := range listeners {
 			l.Close()
 		}
 		return err
+	}
+	h.certs.changed = func() {
+		if err := h.announce(at, nil); err != nil {
+			h.log.Warn("keys not told", "error", err)
+		}
 	}
 	defer func() {
 		if !h.lock.Gone() {
@@ -201,9 +205,9 @@ func (h *Host) serve(ctx context.Context, cert tls.Certificate) error {
 
 // announce tells where the host listens, to the agent by file and to whoever
 // started it by one line.
-func (h *Host) announce(addr *net.TCPAddr, cert tls.Certificate) error {
+func (h *Host) announce(addr *net.TCPAddr, ready io.Writer) error {
 	info := config.HostInfo{
-		Fingerprint: client.Fingerprint(cert.Leaf), Pid: os.Getpid(), InitStart: platform.PresentLife().Init, HostID: h.hostID, Version: api.Version,
+		Fingerprint: h.certs.fingerprint(), Fingerprints: h.certs.announced(), Pid: os.Getpid(), InitStart: platform.PresentLife().Init, HostID: h.hostID, Version: api.Version,
 	}
 	if addr != nil {
 		info.Address, info.Port = addr.IP.String(), addr.Port
@@ -211,10 +215,10 @@ func (h *Host) announce(addr *net.TCPAddr, cert tls.Certificate) error {
 	if err := config.WriteJSON(h.o.Paths.HostInfo(), &info); err != nil {
 		return err
 	}
-	if h.o.Ready == nil {
+	if ready == nil {
 		return nil
 	}
-	return json.NewEncoder(h.o.Ready).Encode(&info)
+	return json.NewEncoder(ready).Encode(&info)
 }
 
 // watch lets leases lapse, and ends an embedded host that has nothing to do.
@@ -238,6 +242,7 @@ func (h *Host) watch(ctx context.Context, srv *http.Server, end func()) {
 			return
 		}
 		h.keepSocket(srv)
+		h.certs.look()
 	}
 }
 

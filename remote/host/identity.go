@@ -4,15 +4,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
-	"errors"
 	"math/big"
+	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"pss/config"
@@ -22,19 +20,28 @@ import (
 // night would end everybody's sessions' reachability with it.
 const certificateLife = 20 * 365 * 24 * time.Hour
 
-// certificate loads the host's own certificate, which it makes on first start.
-func certificate(dir string) (tls.Certificate, error) {
-	path := filepath.Join(dir, "cert.pem")
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		if data, err = newCertificate(); err == nil {
-			err = config.WriteFile(path, data)
+// makeCertificate makes the host's own certificate in a file.
+func makeCertificate(path string) error {
+	data, err := newCertificate()
+	if err != nil {
+		return err
+	}
+	return config.WriteFile(path, data)
+}
+
+// ownAddresses are those that this computer has at present.
+func ownAddresses() []net.IP {
+	ips := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return ips // the names remain
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			ips = append(ips, n.IP)
 		}
 	}
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(data, data)
+	return ips
 }
 
 // newCertificate returns a self-signed certificate and its key, in one PEM text
@@ -54,7 +61,7 @@ func newCertificate() ([]byte, error) {
 	}
 	now := time.Now()
 	t := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name, "localhost"},
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name, "localhost"}, IPAddresses: ownAddresses(),
 		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certificateLife),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

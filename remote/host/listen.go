@@ -1,7 +1,6 @@
 package host
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -12,7 +11,7 @@ import (
 )
 
 // listenTLS takes the requests of everybody who can reach addr.
-func (h *Host) listenTLS(addr string, cert tls.Certificate) (net.Listener, error) {
+func (h *Host) listenTLS(addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, api.Errorf(api.CodeInvalidArgument, "cannot listen on %s: %v", addr, err).WithID("ListenFailed").
@@ -20,7 +19,7 @@ func (h *Host) listenTLS(addr string, cert tls.Certificate) (net.Listener, error
 	}
 	g := newGate(l, h)
 	h.gate.Store(g)
-	return client.NewRecycler(newShaker(client.ListenTLS(g, cert), h.metrics)), nil
+	return client.NewRecycler(newShaker(client.ListenTLS(g, h.certs.current), h.metrics)), nil
 }
 
 // listenOwn takes the requests of the host's own user on this computer, and of the same
