@@ -29,6 +29,7 @@ type Host struct {
 // The host's defaults.
 const (
 	DefaultListen         = "127.0.0.1:0"
+	DefaultSystemListen   = ":5986" // of the daemon for all users: every address, IPv6 and IPv4
 	ListenNone            = "none"
 	DefaultLease          = 30 * time.Second
 	DefaultMinIdle        = 60 * time.Second
@@ -63,4 +64,12 @@ func (p Paths) LoadHost() (*Host, error) {
 		return h, fileError(p.HostFile(), err)
 	}
 	return h, nil
+}
+
+// SessionLimit is how many sessions a user may have.
+func (h *Host) SessionLimit() int {
+	if h.MaxSessions > 0 {
+		return h.MaxSessions
+	}
+	return DefaultMaxSessions
 }

@@ -19,6 +19,10 @@ import (
 type Paths struct {
 	Config string // config.toml, host.toml, configurations/
 	State  string // everything that pss owns, sockets and locks included
+
+	// Runtime is what others read of a daemon that root runs for all users; empty for a
+	// user's own one.
+	Runtime string
 }
 
 // Find returns the caller's paths without making or checking anything.
@@ -122,8 +126,14 @@ func (p Paths) HostLock() string { return filepath.Join(p.HostDir(), "lock") }
 // HostInfo says where the running daemon listens; see HostInfo.
 func (p Paths) HostInfo() string { return filepath.Join(p.HostDir(), "info.json") }
 
-// HostSocket is where the daemon takes requests of its own user.
-func (p Paths) HostSocket() string { return filepath.Join(p.HostDir(), "sock") }
+// HostSocket is where the daemon takes requests of its own user, or, if it serves all
+// users, of those of its computer.
+func (p Paths) HostSocket() string {
+	if p.Runtime != "" {
+		return filepath.Join(p.Runtime, "sock")
+	}
+	return filepath.Join(p.HostDir(), "sock")
+}
 
 // HostLog takes the daemon's log.
 func (p Paths) HostLog() string { return filepath.Join(p.HostDir(), "log") }

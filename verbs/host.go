@@ -13,6 +13,7 @@ func newHost() *command {
 		params: []param{
 			value("Listen", "where requests are taken; port 0 picks a free one, none: only ssh and its own user reach it").takes(notEmpty("HOST:PORT")).byDefault("127.0.0.1:0"),
 			value("Lease", "silence after which a client counts as lost").byDefault("30s"),
+			flag("System", "serve all users of this computer, as root: /etc/pss, /var/lib/pss and /run/pss are its folders, and it listens on port 5986"),
 			flag("Embedded", "end by itself when it has nothing left to do"),
 			value("Linger", "how long an embedded host waits for the next session").byDefault("60s"),
 			flag("Worker", "be the process by which this computer's daemon reaches this user's host; the daemon starts it"),
@@ -23,7 +24,7 @@ func newHost() *command {
 		examples: []example{{command: "pss host --listen 0.0.0.0:5986", says: "serve this computer"}},
 		run: func(ctx context.Context, rt *Runtime, in *input) error {
 			return rt.HostRole(ctx, HostSettings{
-				Listen: in.String("listen"), Embedded: in.Bool("embedded"), Linger: in.String("linger"), Lease: in.String("lease"),
+				Listen: in.String("listen"), System: in.Bool("system"), Embedded: in.Bool("embedded"), Linger: in.String("linger"), Lease: in.String("lease"),
 				Stdio: in.Bool("stdio"), Worker: in.Bool("worker"), Hello: in.String("hello"), Heartbeat: in.String("heartbeat"),
 			})
 		},

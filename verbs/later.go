@@ -9,11 +9,9 @@ import (
 // later are cmdlets of PowerShell's that pss does not have yet, and what there is
 // meanwhile.
 var later = map[string]string{
-	"Enter-PSSession":    "run commands in the session, which keeps its directory and variables: pss invoke-command --session ID --script-block '…'",
-	"Exit-PSSession":     "there is no interactive session to leave",
-	"Enable-PSRemoting":  "pss host serves this computer",
-	"Disable-PSRemoting": "stop pss host; a single configuration is closed by pss disable-pssessionconfiguration",
-	"Test-WSMan":         "pss get-pssession --computer-name COMPUTER tells whether a computer answers",
+	"Enter-PSSession": "run commands in the session, which keeps its directory and variables: pss invoke-command --session ID --script-block '…'",
+	"Exit-PSSession":  "there is no interactive session to leave",
+	"Test-WSMan":      "pss get-pssession --computer-name COMPUTER tells whether a computer answers",
 }
 
 // notYet returns the error for a cmdlet that is a later step, or nil.

@@ -27,6 +27,10 @@ type Runtime struct {
 	HostRole func(ctx context.Context, in HostSettings) error
 	// RotateKey begins or finishes a change of the own host's key; cmd/pss sets it.
 	RotateKey func(ctx context.Context, finish bool) (HostKey, error)
+	// EnableRemoting and DisableRemoting install the daemon as a service of the computer,
+	// and undo that; cmd/pss sets them.
+	EnableRemoting  func(ctx context.Context, in RemotingSettings) (*PSRemoting, error)
+	DisableRemoting func(ctx context.Context, in RemotingSettings) error
 
 	manners
 	called string // the name by which the cmdlet was called
@@ -40,6 +44,7 @@ type Runtime struct {
 // HostSettings are the parameters of pss host.
 type HostSettings struct {
 	Listen   string
+	System   bool // for all users of the computer
 	Embedded bool
 	Linger   string
 	Lease    string

@@ -82,7 +82,7 @@ func runHost(ctx context.Context, in verbs.HostSettings) error {
 	platform.SetProcessName("pss-host")
 	ctx, stop := untilSignalled(ctx)
 	defer stop()
-	paths, err := config.Find()
+	paths, err := hostPaths(in)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,10 @@ import (
 
 // run is a role or a cmdlet, and returns the exit code.
 func run(ctx context.Context, args []string) int {
-	rt := &verbs.Runtime{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, HostRole: runHost, RotateKey: rotateKey}
+	rt := &verbs.Runtime{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		HostRole: runHost, RotateKey: rotateKey, EnableRemoting: enableRemoting, DisableRemoting: disableRemoting,
+	}
 	if where := os.Getenv(api.AskpassVariable); where != "" && args[0] == os.Getenv("SSH_ASKPASS") {
 		if !askpass(ctx, where, strings.Join(args[1:], " ")) {
 			return 1

@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"remote/worker":            {"remote/client", "remote/identity", "remote/api", "remote/platform", "remote/planted"},
 	"remote/identity":          {"config", "remote/api", "remote/platform", "remote/planted"}, // config for files that appear by rename
 	"remote/host":              {"config", "remote/worker", "remote/identity", "remote/client", "remote/api", "remote/platform", "remote/planted"},
+	"remote/install":           {"config", "remote/api", "remote/platform", "remote/planted"},
 	"remote/sessionhost":       {"remote/engine", "remote/spool", "remote/client", "remote/api", "remote/platform", "remote/planted"},
 	"remote/engine":            {"remote/api", "remote/platform", "remote/planted"},
 	"remote/engine/enginetest": {"remote/engine", "remote/api", "remote/platform"},

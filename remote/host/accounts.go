@@ -59,3 +59,12 @@ func (a *accounts) inGroup(ctx context.Context, name, group string) bool {
 	_, groups, err := a.find(ctx, name)
 	return err == nil && slices.Contains(groups, group)
 }
+
+// nameOf returns the user with that uid.
+func (a *accounts) nameOf(ctx context.Context, uid int) (string, error) {
+	acc, err := identity.LookupID(ctx, uid)
+	if err != nil {
+		return "", err
+	}
+	return acc.Name, nil
+}

@@ -15,6 +15,9 @@ func (h *Host) allowed(r *http.Request, conf *api.SessionConfiguration) error {
 	denied := func(format string, args ...any) *api.Error {
 		return api.Errorf(api.CodeAccessDenied, format, args...).WithID("AccessDenied,PSSessionOpenFailed").On(conf.Name)
 	}
+	if err := h.remoteDisabled(r); err != nil {
+		return err
+	}
 	user := h.asker(r).Principal
 	switch {
 	case !conf.IsEnabled():

@@ -45,14 +45,14 @@ func newFront(h *Host) (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &front{h: h, registry: reg, pool: map[string]*pooled{}, workers: worker.NewPool(h.log, func(u *identity.Account) []platform.Limit {
+	return &front{h: h, registry: reg, pool: map[string]*pooled{}, workers: worker.NewPool(h.log, func(u *identity.Account) []platform.UserLimit {
 		_, groups, _ := h.accounts.find(context.Background(), u.Name) // a moment ago it was found
 		return platform.UserLimits(u.Name, groups)
 	})}, nil
 }
 
 // within reports whether what this user keeps is in our own process.
-func (f *front) within(user string) bool { return user == f.h.owner && !f.h.o.System }
+func (f *front) within(user string) bool { return user == f.h.owner && !f.h.o.Paths.IsSystem() }
 
 // host returns the client of the keeper's host, on behalf of who asks in r.
 func (f *front) host(r *http.Request, keeper string) (*client.Client, error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"os"
 	"strings"
 
 	"pss/remote/api"
@@ -78,7 +79,11 @@ func (h *Host) whoAsks(r *http.Request) (principal, bool) {
 		if o.User != "" {
 			return principal{Name: o.User, Method: o.Method}, true
 		}
-		return owner, true
+		if h.o.Paths.Runtime == "" || o.UID == os.Geteuid() {
+			return owner, true
+		}
+		name, err := h.accounts.nameOf(r.Context(), o.UID)
+		return principal{Name: name, Method: api.MethodToken}, err == nil
 	}
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {

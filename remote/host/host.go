@@ -26,7 +26,6 @@ import (
 type Options struct {
 	Paths    config.Paths
 	Config   *config.Host
-	System   bool      // serves the whole computer: root's own sessions are made as everybody's
 	Embedded bool      // ends by itself when it has had nothing to do for Linger
 	Ready    io.Writer // gets one JSON line, a config.HostInfo, once requests are taken
 	Log      *slog.Logger
@@ -67,10 +66,10 @@ type Host struct {
 // Run serves until ctx ends, or until an embedded host has nothing left to do.
 // A second host on the same folder fails with HostAlreadyRunning.
 func Run(ctx context.Context, o Options) error {
-	if err := o.Paths.Prepare(); err != nil {
+	err := prepare(o.Paths)
+	if err != nil {
 		return err
 	}
-	var err error
 	lock := platform.InheritedLock(o.Paths.HostLock())
 	if lock == nil {
 		lock, err = platform.TakeLock(o.Paths.HostLock())
@@ -94,6 +93,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	h.lock = lock
+	if !o.Embedded {
+		h.warnOfLimits()
+	}
 	return h.serve(ctx)
 }
 
@@ -144,6 +146,9 @@ func (h *Host) serve(ctx context.Context) error {
 	addr := h.o.Config.Listen
 	if addr == "" {
 		addr = config.DefaultListen
+		if h.o.Paths.Runtime != "" {
+			addr = config.DefaultSystemListen
+		}
 	}
 	srv := client.NewServer(h.handler(), h.log)
 	srv.ConnContext = knowPeer
@@ -182,6 +187,7 @@ func (h *Host) serve(ctx context.Context) error {
 	}
 	defer func() {
 		if !h.lock.Gone() {
+			h.unpublish()
 			os.Remove(h.o.Paths.HostInfo())
 			os.Remove(h.o.Paths.HostSocket())
 		}
@@ -213,6 +219,9 @@ func (h *Host) announce(addr *net.TCPAddr, ready io.Writer) error {
 		info.Address, info.Port = addr.IP.String(), addr.Port
 	}
 	if err := config.WriteJSON(h.o.Paths.HostInfo(), &info); err != nil {
+		return err
+	}
+	if err := h.publish(&info); err != nil {
 		return err
 	}
 	if ready == nil {

@@ -8,6 +8,7 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/platform"
 )
 
 // listenTLS takes the requests of everybody who can reach addr.
@@ -24,8 +25,21 @@ func (h *Host) listenTLS(addr string) (net.Listener, error) {
 
 // listenOwn takes the requests of the host's own user on this computer, and of the same
 // user's ssh: who can connect to the socket has proved who they are.
+// The daemon of all users takes those of every user there.
 func (h *Host) listenOwn() (net.Listener, error) {
-	return client.ListenOwner(h.o.Paths.HostSocket())
+	path := h.o.Paths.HostSocket()
+	if h.o.Paths.Runtime == "" || h.front == nil {
+		return client.ListenOwner(path)
+	}
+	l, err := platform.Listen(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o666); err != nil { // who connects is told by the kernel
+		l.Close()
+		return nil, err
+	}
+	return client.ListenUsers(l), nil
 }
 
 // keepSocket makes the socket again if somebody deleted it.

@@ -74,6 +74,23 @@ func Lookup(ctx context.Context, name string) (*Account, error) {
 	return a, nil
 }
 
+// LookupID returns the user with that uid, as Lookup does.
+func LookupID(ctx context.Context, uid int) (*Account, error) {
+	id := strconv.Itoa(uid)
+	line, err := database(ctx, "passwd", id)
+	if err != nil {
+		return nil, err
+	}
+	a, err := parsePasswd(line)
+	if err != nil {
+		return nil, err
+	}
+	if int(a.UID) != uid { // somebody's name is a number
+		return nil, ErrNoAccount
+	}
+	return Lookup(ctx, a.Name)
+}
+
 // parsePasswd reads a line of passwd(5).
 func parsePasswd(line string) (*Account, error) {
 	f := strings.Split(line, ":")
@@ -157,7 +174,8 @@ func inFile(path, name string) (string, error) {
 	defer f.Close()
 	s := bufio.NewScanner(f)
 	for s.Scan() {
-		if first, _, _ := strings.Cut(s.Text(), ":"); first == name {
+		// As getent does: by name, and by the number, which stands third in passwd and group.
+		if f := strings.SplitN(s.Text(), ":", 4); f[0] == name || len(f) > 3 && f[2] == name && strings.Trim(name, "0123456789") == "" {
 			return s.Text(), nil
 		}
 	}

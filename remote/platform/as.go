@@ -4,11 +4,11 @@ package platform
 type As struct {
 	UID, GID uint32
 	Groups   []uint32
-	Limits   []Limit
+	Limits   []UserLimit
 }
 
-// Limit is a resource limit (setrlimit(2)).
-type Limit struct {
+// UserLimit is a resource limit (setrlimit(2)).
+type UserLimit struct {
 	Resource   int
 	Soft, Hard uint64
 }

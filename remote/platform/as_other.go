@@ -23,4 +23,4 @@ func LikeALogin() {}
 func Conceal() {}
 
 // UserLimits returns none where StartAs does not work.
-func UserLimits(string, []string) []Limit { return nil }
+func UserLimits(string, []string) []UserLimit { return nil }

@@ -1,122 +1,85 @@
 package platform
 
 import (
+	"bytes"
 	"os"
+	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
-// limitFiles are where a system says which limits its users get, as pam_limits(8) reads
-// them: the last one that speaks of a user wins.
-var limitFiles = []string{"/etc/security/limits.conf", "/etc/security/limits.d/*.conf"}
-
-// limitItems are the items of limits.conf(5): their resource and the unit of their values.
-var limitItems = map[string]struct {
-	resource int
-	unit     uint64
-}{
-	"core": {unix.RLIMIT_CORE, 1024}, "data": {unix.RLIMIT_DATA, 1024}, "fsize": {unix.RLIMIT_FSIZE, 1024},
-	"memlock": {unix.RLIMIT_MEMLOCK, 1024}, "nofile": {unix.RLIMIT_NOFILE, 1}, "rss": {unix.RLIMIT_RSS, 1024},
-	"stack": {unix.RLIMIT_STACK, 1024}, "cpu": {unix.RLIMIT_CPU, 60}, "nproc": {unix.RLIMIT_NPROC, 1},
-	"as": {unix.RLIMIT_AS, 1024}, "locks": {unix.RLIMIT_LOCKS, 1}, "sigpending": {unix.RLIMIT_SIGPENDING, 1},
-	"msgqueue": {unix.RLIMIT_MSGQUEUE, 1}, "rtprio": {unix.RLIMIT_RTPRIO, 1},
+// TaskLimits returns the computer's limits on processes, threads and open files that
+// hold for process pid and for what it starts. One that cannot be read is left out.
+func TaskLimits(pid int) []Limit {
+	var limits []Limit
+	for _, name := range []string{"kernel.pid_max", "kernel.threads-max"} {
+		if n, ok := readNumber(filepath.Join("/proc/sys", strings.ReplaceAll(name, ".", "/"))); ok {
+			limits = append(limits, Limit{name, n, TasksPerSession})
+		}
+	}
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	groups, _ := os.ReadFile(filepath.Join(proc, "cgroup"))
+	limits = append(limits, groupLimits("/sys/fs/cgroup", groups)...)
+	text, _ := os.ReadFile(filepath.Join(proc, "limits"))
+	return append(limits, resourceLimits(text)...)
 }
 
-// UserLimits returns the limits that a login of the user would have: those of the
-// system's first process, changed by limits.conf.
-func UserLimits(user string, groups []string) []Limit {
-	base := map[int]unix.Rlimit{}
-	for _, item := range limitItems {
-		var l unix.Rlimit
-		if unix.Prlimit(1, item.resource, nil, &l) == nil {
-			base[item.resource] = l
-		}
-	}
-	var text strings.Builder
-	for _, pattern := range limitFiles {
-		files, _ := filepath.Glob(pattern) // sorted; the pattern is ours
-		for _, f := range files {
-			data, err := os.ReadFile(f)
-			if err == nil {
-				text.Write(data)
-				text.WriteByte('\n')
-			}
-		}
-	}
-	return applyLimits(base, text.String(), user, groups)
-}
-
-// applyLimits changes base by the lines of a limits.conf that speak of the user. A line
-// for the user goes before one for a group, and that before one for everybody; among
-// equals the last one counts.
-func applyLimits(base map[int]unix.Rlimit, text, user string, groups []string) []Limit {
-	type key struct {
-		resource int
-		hard     bool
-	}
-	rank := map[key]int{}
-	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		f := strings.Fields(line)
-		if len(f) != 4 {
-			continue
-		}
-		item, known := limitItems[f[2]]
-		value, ok := limitValue(f[3], item.unit)
-		r := domainRank(f[0], user, groups)
-		if !known || !ok || r == 0 {
-			continue
-		}
-		l := base[item.resource]
-		for _, hard := range []bool{false, true} {
-			if word := map[bool]string{false: "soft", true: "hard"}[hard]; f[1] != "-" && f[1] != word {
+// resourceLimits reads the hard limits of the text of /proc/PID/limits.
+func resourceLimits(text []byte) []Limit {
+	var limits []Limit
+	for line := range strings.Lines(string(text)) {
+		for _, r := range []struct {
+			begins, name string
+			per          int64
+		}{{"Max processes", "RLIMIT_NPROC", TasksPerSession}, {"Max open files", "RLIMIT_NOFILE", filesPerSession}} {
+			rest, ok := strings.CutPrefix(line, r.begins)
+			f := strings.Fields(rest) // soft limit, hard limit, unit
+			if !ok || len(f) < 2 {
 				continue
 			}
-			if k := (key{item.resource, hard}); r < rank[k] {
-				continue
-			} else if rank[k] = r; hard {
-				l.Max = value
-			} else {
-				l.Cur = value
+			if n, err := strconv.ParseInt(f[1], 10, 64); err == nil { // "unlimited" is none
+				limits = append(limits, Limit{r.name, n, r.per})
 			}
 		}
-		base[item.resource] = l
 	}
-	limits := make([]Limit, 0, len(base))
-	for resource, l := range base {
-		limits = append(limits, Limit{Resource: resource, Soft: min(l.Cur, l.Max), Hard: l.Max})
-	}
-	slices.SortFunc(limits, func(a, b Limit) int { return a.Resource - b.Resource })
 	return limits
 }
 
-// domainRank tells how closely a domain of limits.conf names the user; 0: not at all. What
-// is said of groups and of everybody is not said of root.
-func domainRank(domain, user string, groups []string) int {
-	switch {
-	case domain == user:
-		return 3
-	case user == "root":
-		return 0
-	case strings.HasPrefix(domain, "@") && slices.Contains(groups, domain[1:]):
-		return 2
-	case domain == "*":
-		return 1
+// groupLimits returns the limits on tasks of a control group and of those above it;
+// groups is the text of /proc/self/cgroup, and root where they are mounted.
+func groupLimits(root string, groups []byte) []Limit {
+	var limits []Limit
+	for line := range bytes.Lines(groups) {
+		f := strings.SplitN(strings.TrimSpace(string(line)), ":", 3)
+		if len(f) < 3 {
+			continue
+		}
+		mount := root
+		switch {
+		case f[1] == "pids": // the first version
+			mount = filepath.Join(root, "pids")
+		case f[0] != "0":
+			continue
+		}
+		for dir := path.Clean("/" + f[2]); ; dir = path.Dir(dir) {
+			file := filepath.Join(mount, dir, "pids.max")
+			if n, ok := readNumber(file); ok { // "max" is none
+				limits = append(limits, Limit{file, n, TasksPerSession})
+			}
+			if dir == "/" {
+				break
+			}
+		}
 	}
-	return 0
+	return limits
 }
 
-func limitValue(text string, unit uint64) (uint64, bool) {
-	if text == "-1" || text == "unlimited" || text == "infinity" {
-		return unix.RLIM_INFINITY, true
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || unit > 0 && n > unix.RLIM_INFINITY/unit {
+func readNumber(file string) (int64, bool) {
+	data, err := os.ReadFile(file)
+	if err != nil {
 		return 0, false
 	}
-	return n * unit, true
+	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	return n, err == nil
 }

@@ -1,53 +1,44 @@
 package platform
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"golang.org/x/sys/unix"
+	"github.com/stretchr/testify/require"
 )
 
-func TestApplyLimits(t *testing.T) {
-	const text = `
-# <domain> <type> <item> <value>
-*       soft  nofile  2048
-alice   -     nofile  4096
-@devs   hard  nproc   100   # of the group
-*       hard  nproc   50
-bob     hard  core    0
-*       soft  stack   oops
-root    soft  nofile  9
-alice   soft  nonsense 1
-*       -     memlock unlimited
-short line
-`
-	base := func() map[int]unix.Rlimit {
-		return map[int]unix.Rlimit{
-			unix.RLIMIT_NOFILE: {Cur: 1024, Max: 8192}, unix.RLIMIT_NPROC: {Cur: 1000, Max: 1000},
-			unix.RLIMIT_CORE: {Cur: 7, Max: 7}, unix.RLIMIT_MEMLOCK: {Cur: 1, Max: 1},
-		}
-	}
-	for _, c := range []struct {
-		user   string
-		groups []string
-		want   map[int][2]uint64
-	}{
-		{"alice", []string{"devs"}, map[int][2]uint64{
-			unix.RLIMIT_NOFILE: {4096, 4096}, unix.RLIMIT_NPROC: {100, 100}, unix.RLIMIT_CORE: {7, 7},
-			unix.RLIMIT_MEMLOCK: {unix.RLIM_INFINITY, unix.RLIM_INFINITY},
-		}},
-		{"bob", nil, map[int][2]uint64{
-			unix.RLIMIT_NOFILE: {2048, 8192}, unix.RLIMIT_NPROC: {50, 50}, unix.RLIMIT_CORE: {0, 0},
-			unix.RLIMIT_MEMLOCK: {unix.RLIM_INFINITY, unix.RLIM_INFINITY},
-		}},
-		{"root", []string{"devs"}, map[int][2]uint64{
-			unix.RLIMIT_NOFILE: {9, 8192}, unix.RLIMIT_NPROC: {1000, 1000}, unix.RLIMIT_CORE: {7, 7}, unix.RLIMIT_MEMLOCK: {1, 1},
-		}},
+// The limits of a group count all the way up, those of both versions.
+func TestGroupLimits(t *testing.T) {
+	root := t.TempDir()
+	for file, text := range map[string]string{
+		"pss.slice/pids.max":             "max\n",
+		"pss.slice/pss.service/pids.max": "4915\n",
+		"pids/docker/pids.max":           "100\n",
+		"pids/pids.max":                  "nonsense",
 	} {
-		got := map[int][2]uint64{}
-		for _, l := range applyLimits(base(), text, c.user, c.groups) {
-			got[l.Resource] = [2]uint64{l.Soft, l.Hard}
-		}
-		assert.Equal(t, c.want, got, c.user)
+		require.NoError(t, os.MkdirAll(filepath.Join(root, filepath.Dir(file)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(root, file), []byte(text), 0o600))
 	}
+	assert.Equal(t, []Limit{
+		{filepath.Join(root, "pids/docker/pids.max"), 100, TasksPerSession},
+		{filepath.Join(root, "pss.slice/pss.service/pids.max"), 4915, TasksPerSession},
+	}, groupLimits(root, []byte("8:pids:/docker\n7:cpu:/other\n0::/pss.slice/pss.service\nbroken\n")))
+}
+
+func TestResourceLimits(t *testing.T) {
+	text := "Limit                     Soft Limit           Hard Limit           Units     \n" +
+		"Max processes             1000                 2000                 processes \n" +
+		"Max open files            1024                 unlimited            files     \nMax open files\n"
+	assert.Equal(t, []Limit{{"RLIMIT_NPROC", 2000, TasksPerSession}}, resourceLimits([]byte(text)))
+}
+
+// What holds for us can be read, and names the numbers of sessions that fit.
+func TestShortages(t *testing.T) {
+	assert.NotEmpty(t, TaskLimits(os.Getpid()))
+	limits := []Limit{{"kernel.pid_max", 32768, TasksPerSession}, {"RLIMIT_NOFILE", 1024, 4}}
+	assert.Empty(t, Shortages(limits, 256))
+	assert.Equal(t, []Shortage{{limits[1], 256}}, Shortages(limits, 257))
+	assert.Equal(t, []Shortage{{limits[0], 2730}, {limits[1], 256}}, Shortages(limits, 4000))
 }

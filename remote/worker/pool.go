@@ -27,15 +27,15 @@ const (
 // Pool starts workers, one for each user, and keeps them. It is safe for concurrent use.
 type Pool struct {
 	log     *slog.Logger
-	limits  func(*identity.Account) []platform.Limit // of a user's processes, or nil
-	mu      sync.Mutex                               // guards workers and closed
+	limits  func(*identity.Account) []platform.UserLimit // of a user's processes, or nil
+	mu      sync.Mutex                                   // guards workers and closed
 	workers map[uint32]*process
 	closed  bool
 }
 
 // NewPool returns a pool without workers. limits says which limits a user's processes
 // get.
-func NewPool(log *slog.Logger, limits func(*identity.Account) []platform.Limit) *Pool {
+func NewPool(log *slog.Logger, limits func(*identity.Account) []platform.UserLimit) *Pool {
 	return &Pool{log: log, limits: limits, workers: map[uint32]*process{}}
 }
 

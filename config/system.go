@@ -1,0 +1,94 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+
+	"pss/remote/api"
+	"pss/remote/platform"
+)
+
+// The folders of the daemon that root runs for all users of a computer.
+const (
+	systemConfig  = "/etc/pss"
+	systemState   = "/var/lib/pss"
+	systemRuntime = "/run/pss"
+)
+
+// System returns the folders of the daemon that root runs for all users. PSS_HOME,
+// when set, is all of them, with what others read in its folder run.
+func System() (Paths, error) {
+	if os.Getenv("PSS_HOME") != "" {
+		p, err := Find()
+		p.Runtime = filepath.Join(p.State, "run")
+		return p, err
+	}
+	return Paths{Config: systemConfig, State: systemState, Runtime: systemRuntime}, nil
+}
+
+// IsSystem reports whether these are the folders of the daemon for all users; those below
+// PSS_HOME are not, they only stand for them.
+func (p Paths) IsSystem() bool { return p.State == systemState }
+
+// SystemHostInfo is what the running daemon of the system tells every user in
+// host.json: where it listens, and by which socket it is reached.
+type SystemHostInfo struct {
+	HostInfo
+	Socket string
+}
+
+// SystemInfo is host.json, which root's daemon for all users writes once it serves and
+// which others may believe: nobody else can write in its folder.
+func (p Paths) SystemInfo() string { return filepath.Join(p.Runtime, "host.json") }
+
+// RemoteDisabled is the mark that Disable-PSRemoting leaves: while it is there, no
+// session is made for another computer.
+func (p Paths) RemoteDisabled() string { return filepath.Join(p.HostDir(), "remote-disabled") }
+
+// InstallRecord says what Enable-PSRemoting has added to the computer that stands in no
+// folder of pss.
+func (p Paths) InstallRecord() string { return filepath.Join(p.HostDir(), "installed.json") }
+
+// PrepareSystem makes the folders of a daemon of the system, and Prepare's. That for
+// what others read is made anew at each start, because the computer's may empty it. One
+// that somebody else can write to is refused.
+func (p Paths) PrepareSystem() error {
+	for _, dir := range []string{p.Config, p.Runtime} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return homeError(dir, err)
+		}
+		if err := platform.CheckPrivate(dir); err != nil {
+			return homeError(dir, err)
+		}
+		if dir == p.State {
+			continue // PSS_HOME is both, and private
+		}
+		if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask was
+			return homeError(dir, err)
+		}
+	}
+	if err := os.MkdirAll(p.State, 0o700); err != nil {
+		return homeError(p.State, err)
+	}
+	if err := os.Chmod(p.State, 0o700); err != nil {
+		return homeError(p.State, err)
+	}
+	return p.Prepare()
+}
+
+// WriteSystemInfo publishes what the daemon tells every user (0644).
+func (p Paths) WriteSystemInfo(info *HostInfo) error {
+	if err := WriteJSON(p.SystemInfo()+".mine", &SystemHostInfo{HostInfo: *info, Socket: p.HostSocket()}); err != nil {
+		return err
+	}
+	err := os.Chmod(p.SystemInfo()+".mine", 0o644)
+	if err == nil {
+		err = os.Rename(p.SystemInfo()+".mine", p.SystemInfo())
+	}
+	return err
+}
+
+// NotRoot is the error of what only root may do.
+func NotRoot(what, hint string) error {
+	return api.Errorf(api.CodeAccessDenied, "%s needs root", what).WithID("System.InvalidOperationException").Hint("%s", hint)
+}
