@@ -20,7 +20,7 @@ func full(t *testing.T) *api.SessionConfiguration {
 		Engine: "sh", WorkingDirectory: "/srv", StartupScript: "/x/start.sh", StartupScriptText: "cd /\nx='''1'''\n\techo \"\\t\"\n",
 		Environment:   map[string]string{"A": "1", "LÄNGE": "a\nb"},
 		IdleTimeoutMs: &hour, MaxIdleTimeoutMs: &never, IdleClockWhileBusy: &no, OutputBufferingMode: api.BufferingDrop, OutputBufferSize: 1 << 20,
-		MaxShells: 1, MaxShellsPerUser: 2, MaxConcurrentUsers: 3, MaxConcurrentCommandsPerShell: 4, MaxMemoryPerShellMB: 5, MaxProcessesPerShell: 6,
+		RunAsUser: "deploy", MaxShells: 1, MaxShellsPerUser: 2, MaxConcurrentUsers: 3, MaxConcurrentCommandsPerShell: 4, MaxMemoryPerShellMB: 5, MaxProcessesPerShell: 6,
 	}
 	v := reflect.ValueOf(s).Elem()
 	for i := range v.NumField() {

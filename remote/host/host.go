@@ -143,13 +143,6 @@ func newHost(ctx context.Context, o Options) (*Host, error) {
 }
 
 func (h *Host) serve(ctx context.Context) error {
-	addr := h.o.Config.Listen
-	if addr == "" {
-		addr = config.DefaultListen
-		if h.o.Paths.Runtime != "" {
-			addr = config.DefaultSystemListen
-		}
-	}
 	srv := client.NewServer(h.handler(), h.log)
 	srv.ConnContext = knowPeer
 	ops := h.operations()
@@ -163,21 +156,8 @@ func (h *Host) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listeners := []net.Listener{own}
-	var at *net.TCPAddr
-	if addr != config.ListenNone {
-		tcp, err := h.listenTLS(addr)
-		if err != nil {
-			own.Close()
-			return err
-		}
-		listeners = append(listeners, tcp)
-		at = tcp.Addr().(*net.TCPAddr)
-	}
-	if err := h.announce(at, h.o.Ready); err != nil {
-		for _, l := range listeners {
-			l.Close()
-		}
+	listeners, at, err := h.listen(own)
+	if err != nil {
 		return err
 	}
 	h.certs.changed = func() {
@@ -207,6 +187,34 @@ func (h *Host) serve(ctx context.Context) error {
 	}()
 	go h.quota.watch(ctx) // not part of watch: a session host that does not answer holds up no lease
 	return client.ServeUntil(ctx, srv, listeners...)
+}
+
+// listen takes requests by the port, too, if there is one, and tells where.
+func (h *Host) listen(own net.Listener) (all []net.Listener, at *net.TCPAddr, err error) {
+	all = []net.Listener{own}
+	addr := h.o.Config.Listen
+	switch {
+	case addr == "" && h.o.Paths.Runtime != "":
+		addr = config.DefaultSystemListen
+	case addr == "":
+		addr = config.DefaultListen
+	}
+	if addr != config.ListenNone {
+		tcp, err := h.listenTLS(addr)
+		if err != nil {
+			own.Close()
+			return nil, nil, err
+		}
+		all = append(all, tcp)
+		at = tcp.Addr().(*net.TCPAddr)
+	}
+	if err := h.announce(at, h.o.Ready); err != nil {
+		for _, l := range all {
+			l.Close()
+		}
+		return nil, nil, err
+	}
+	return all, at, nil
 }
 
 // announce tells where the host listens, to the agent by file and to whoever
