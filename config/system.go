@@ -26,6 +26,17 @@ func System() (Paths, error) {
 	return Paths{Config: systemConfig, State: systemState, Runtime: systemRuntime}, nil
 }
 
+// OfDaemon returns the folders of the host that its administrator means: those of the
+// system for root, once there is a host.toml there, and otherwise the caller's own.
+func OfDaemon() (Paths, error) {
+	if os.Geteuid() == 0 && os.Getenv("PSS_HOME") == "" {
+		if _, err := os.Lstat(filepath.Join(systemConfig, "host.toml")); err == nil {
+			return System()
+		}
+	}
+	return Find()
+}
+
 // IsSystem reports whether these are the folders of the daemon for all users; those below
 // PSS_HOME are not, they only stand for them.
 func (p Paths) IsSystem() bool { return p.State == systemState }

@@ -7,7 +7,7 @@ func init() { register("Host", nil, newHost) }
 func newHost() *command {
 	return &command{
 		name: "Host", synopsis: "Runs the host daemon of this computer in the foreground.",
-		notes: "One JSON line on standard output says address, port, fingerprint and pid once it takes requests. It serves its own user. " +
+		notes: "One JSON line on standard output says address, port, fingerprint and pid once it takes requests. Run by root it serves all users of the computer, otherwise its own user only. " +
 			"Nothing depends on it but reachability: it can be stopped and started while sessions run. host.toml holds the same settings; flags override it. " +
 			"A cmdlet aimed at localhost starts a host by itself.",
 		params: []param{

@@ -9,18 +9,40 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+	"pss/config"
 	"pss/remote/api"
 	"pss/remote/identity"
 )
 
-// hostPasswd is the word behind pss host that changes the password file.
-const hostPasswd = "passwd"
+func init() { register("Host passwd", nil, newHostPasswd) }
+
+func newHostPasswd() *command {
+	return &command{
+		name: "Host passwd", synopsis: "Changes the password with which this computer's host lets a user in.",
+		notes: "It reads a new password twice on a terminal, or one line of standard input, and keeps its argon2id hash in host/passwords of the state folder. " +
+			"A running host needs no restart (pss help about_Identity). Root changes that of the daemon of the computer, once pss enable-psremoting has set one up.",
+		sets: []paramSet{{"User", []string{"User"}}},
+		params: []param{
+			value("User", "a user of this computer").takes(notEmpty("USER")),
+			flag("Delete", "take the user's password away"),
+		},
+		positional: [][]string{{"User"}},
+		examples: []example{
+			{command: "pss host passwd alice", says: "let alice in with a password"},
+			{command: "pss host passwd alice --delete", says: "and no longer"},
+		},
+		run: runHostPasswd,
+	}
+}
 
 // runHostPasswd gives a user the password with which the host lets them in, or takes it
 // away. A host that runs takes it at once.
 func runHostPasswd(ctx context.Context, rt *Runtime, in *input) error {
 	user := in.String("user")
-	paths, err := rt.paths()
+	if !identity.ValidName(user) {
+		return api.Errorf(api.CodeInvalidArgument, "%q is no user's name", user).WithID("UserNotFound").Hint("name a user of this computer")
+	}
+	paths, err := config.OfDaemon()
 	if err != nil {
 		return err
 	}
@@ -52,7 +74,7 @@ func runHostPasswd(ctx context.Context, rt *Runtime, in *input) error {
 // newPassword reads a new password: twice on a terminal, or one line of standard input.
 func (rt *Runtime) newPassword(user string) (string, error) {
 	fd := int(rt.Stdin.Fd())
-	if !term.IsTerminal(fd) {
+	if !rt.canAsk() {
 		line, err := bufio.NewReader(io.LimitReader(rt.Stdin, identity.MaxPassword+2)).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err

@@ -12,7 +12,7 @@ import (
 
 // rotateKey is pss host rotate.
 func rotateKey(_ context.Context, finish bool) (verbs.HostKey, error) {
-	paths, err := config.Find()
+	paths, err := config.OfDaemon()
 	if err != nil {
 		return verbs.HostKey{}, err
 	}

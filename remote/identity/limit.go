@@ -39,7 +39,8 @@ func (l *Limiter) Allow(key string) bool {
 	return c.Allow()
 }
 
-// forget drops whoever has all attempts left, and if nobody has, one of the others.
+// forget drops whoever has all attempts left, and others until a quarter is free: it is
+// not to be done again for the next one.
 func (l *Limiter) forget() {
 	for k, c := range l.counts {
 		if c.Tokens() >= float64(l.perMinute) {
@@ -47,7 +48,7 @@ func (l *Limiter) forget() {
 		}
 	}
 	for k := range l.counts {
-		if len(l.counts) < maxCounted {
+		if len(l.counts) <= maxCounted*3/4 {
 			return
 		}
 		delete(l.counts, k)
