@@ -96,6 +96,9 @@ func (p *prompt) commands() []candidate {
 	pascal := strings.ContainsFunc(p.typed, unicode.IsUpper)
 	for _, c := range sortedCommands() {
 		name := strings.ToLower(c.name)
+		if strings.Contains(name, " ") {
+			continue // a command of another
+		}
 		if pascal {
 			name = c.name
 		}

@@ -3,6 +3,7 @@ package verbs
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"pss/remote/api"
@@ -10,7 +11,7 @@ import (
 
 // help prints the overview, or the help of the command that args name.
 func help(rt *Runtime, args []string) int {
-	for _, word := range args {
+	for i, word := range args {
 		if strings.HasPrefix(word, "-") || strings.EqualFold(word, "help") || strings.EqualFold(word, "get-help") {
 			continue
 		}
@@ -25,6 +26,9 @@ func help(rt *Runtime, args []string) int {
 			}
 			return rt.fail(nil, e)
 		}
+		if both := name + " " + strings.Join(args[i+1:], ""); constructors[strings.ToLower(both)] != nil {
+			name = both // host rotate
+		}
 		helpOn(rt.Stdout, constructors[strings.ToLower(name)]().complete())
 		return 0
 	}
@@ -35,7 +39,7 @@ func help(rt *Runtime, args []string) int {
 func overview(w io.Writer) {
 	fmt.Fprintf(w, "pss %s: sessions that outlive their client. Start work on a computer, disconnect, and receive what it printed from anywhere.\n\n", api.Version)
 	fmt.Fprintf(w, "USAGE\n  pss <command> [parameters]\n\nCOMMANDS\n")
-	commands := sortedCommands()
+	commands := slices.DeleteFunc(sortedCommands(), func(c *command) bool { return strings.Contains(c.name, " ") })
 	longest := 0
 	for _, c := range commands {
 		longest = max(longest, len(c.name))

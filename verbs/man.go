@@ -19,7 +19,7 @@ const ManCommand = "__man"
 func WriteManPages(dir string) error {
 	pages := map[string]string{"pss.1": overviewPage()}
 	for _, c := range sortedCommands() {
-		name := "pss-" + strings.ToLower(c.name)
+		name := "pss-" + strings.ReplaceAll(strings.ToLower(c.name), " ", "-")
 		pages[name+".1"] = commandPage(name, c.complete())
 	}
 	for _, t := range topics() {
@@ -112,7 +112,7 @@ func overviewPage() string {
 	var pages []string
 	for _, c := range sortedCommands() {
 		r.term(strings.ToLower(c.name), c.synopsis)
-		pages = append(pages, "pss-"+strings.ToLower(c.name)+"(1)")
+		pages = append(pages, "pss-"+strings.ReplaceAll(strings.ToLower(c.name), " ", "-")+"(1)")
 	}
 	r.heading("TOPICS")
 	for _, t := range topics() {

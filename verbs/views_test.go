@@ -77,7 +77,7 @@ func TestViews(t *testing.T) {
 			b.WriteString("== " + string(mode) + "\n")
 			require.NoError(t, format.Write(&b, format.Options{Mode: mode}, objects.Interface()))
 		}
-		file := strings.ToLower(c.name) + ".txt"
+		file := strings.ReplaceAll(strings.ToLower(c.name), " ", "-") + ".txt"
 		known[file] = true
 		if *updateViews {
 			require.NoError(t, os.MkdirAll(dir, 0o755))

@@ -31,7 +31,7 @@ type PSSessionTest struct {
 func newPSSessionTest(name string, w *api.Way) PSSessionTest {
 	t := PSSessionTest{ComputerName: name, Transport: w.Transport, Address: w.Address, Status: statusOf(w.Error)}
 	if e := w.Error; e != nil {
-		t.Message, t.FullyQualifiedErrorID, t.RecommendedAction = e.Message, e.FullyQualifiedErrorID, nextStep(e)
+		t.Message, t.FullyQualifiedErrorID, t.RecommendedAction = e.Message, e.FullyQualifiedErrorID, oneLine(nextStep(e))
 	}
 	if h := w.Host; h != nil {
 		t.Version, t.User, t.HostID = h.Version, h.User, h.HostID
@@ -53,6 +53,9 @@ func statusOf(e *api.Error) string {
 	}
 	return cmp.Or(statuses[e.FullyQualifiedErrorID], string(e.Code))
 }
+
+// oneLine is text for a row of a table.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // nextStep is what the error recommends, but for this cmdlet itself.
 func nextStep(e *api.Error) string {

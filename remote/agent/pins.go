@@ -50,21 +50,21 @@ func (p *pins) of(address string) (pin, error) {
 	return known[strings.ToLower(address)], err
 }
 
-// add remembers the key of a host that was never seen. It reports false where another
-// key is remembered by now.
-func (p *pins) add(address, name, fingerprint string) (bool, error) {
+// add remembers the key of a host that was never seen, and reports whether it was new.
+// ok is false where another key is remembered by now.
+func (p *pins) add(address, name, fingerprint string) (fresh, ok bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known, err := p.load()
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	key := strings.ToLower(address)
 	if old, ok := known[key]; ok && !planted.On("accept-new-overwrites") {
-		return slices.Contains(old.Fingerprints, fingerprint), nil
+		return false, slices.Contains(old.Fingerprints, fingerprint), nil
 	}
 	known[key] = pin{Fingerprints: []string{fingerprint}, Since: time.Now().UTC().Truncate(time.Second), Name: name}
-	return true, config.WriteJSON(p.path, known)
+	return true, true, config.WriteJSON(p.path, known)
 }
 
 // learn adds the keys that a host announces, which showed the key shown.

@@ -136,13 +136,16 @@ func (k *computer) authorities() (*x509.CertPool, error) {
 
 // remember pins the key of a host that was never seen, and says so.
 func (k *computer) remember(c *caller, address, fingerprint string) error {
-	ok, err := k.a.trust.pins.add(address, k.shown(), fingerprint)
+	fresh, ok, err := k.a.trust.pins.add(address, k.shown(), fingerprint)
 	switch {
 	case err != nil:
 		return api.Errorf(api.CodeHome, "the key of %s cannot be remembered: %v", k.shown(), err).On(k.shown()).Hint("look at %s", k.a.paths.PinFile())
 	case !ok:
 		return api.Errorf(api.CodeAccessDenied, "the host at %s shows the key %s, and another one was remembered just now", address, fingerprint).
 			WithID("ServerNotTrusted").On(address).Hint("try again; if it stays so, somebody stands between")
+	}
+	if !fresh {
+		return nil // another cmdlet was faster, and has said so
 	}
 	c.note(api.Notice{ID: "HostKeyRemembered", Target: k.shown(),
 		Text: fmt.Sprintf("The key of %s (%s) was not known and is remembered from now on: %s", k.shown(), address, fingerprint)})
@@ -294,7 +297,7 @@ func (k *computer) askFirst(ctx context.Context, c *caller, me *asker, unknown *
 	if answer.Cancelled || !isYes(answer.Text) {
 		return unknown.Refusal
 	}
-	ok, err := k.a.trust.pins.add(unknown.Address, k.shown(), unknown.Fingerprint)
+	_, ok, err := k.a.trust.pins.add(unknown.Address, k.shown(), unknown.Fingerprint)
 	if err == nil && !ok {
 		return unknown.Refusal
 	}

@@ -117,15 +117,12 @@ func (at *Endpoint) trusted(c *tlsConn, v *Verdict) (net.Conn, error) {
 // ListenTLS serves TLS 1.3 on l with the certificate that current returns for each
 // handshake.
 func ListenTLS(l net.Listener, current func() *tls.Certificate) net.Listener {
-	t := &tlsListener{Listener: l, current: current}
-	t.conf = &tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: t.config}
-	return t
+	return &tlsListener{Listener: l, current: current}
 }
 
 type tlsListener struct {
 	net.Listener
 	current func() *tls.Certificate
-	conf    *tls.Config
 
 	mu    sync.Mutex // guards what follows
 	shown *tls.Certificate
@@ -134,7 +131,7 @@ type tlsListener struct {
 
 // config returns the settings for the present certificate. Another one gets others, so
 // that no connection is resumed that began with the one before.
-func (l *tlsListener) config(*tls.ClientHelloInfo) (*tls.Config, error) {
+func (l *tlsListener) config() *tls.Config {
 	cert := l.current()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,7 +142,7 @@ func (l *tlsListener) config(*tls.ClientHelloInfo) (*tls.Config, error) {
 			ClientAuth: tls.RequestClientCert, // whether it means anything is the host's business
 		}
 	}
-	return l.with, nil
+	return l.with
 }
 
 // Accept returns a connection whose handshake happens with its first read, so
@@ -155,7 +152,7 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTLSConn(tls.Server(newBulkConn(c), l.conf)), nil
+	return newTLSConn(tls.Server(newBulkConn(c), l.config())), nil
 }
 
 // bulkConn makes few large system calls out of the many small ones that

@@ -178,7 +178,7 @@ func (t *Trust) unknown(address, got string) *api.Error {
 		name = address
 	}
 	return t.refusal(address, "the host at %s is not known; it shows the key %s", address, got).
-		Hint("if that is its key, which 'pss host' prints there, set it for this command:\nPSS_FINGERPRINT=%s\nor for good in config.toml:\n%s\nfingerprint = %q\nor give --accept-new, which remembers it", got, ComputerSection(name), got)
+		Hint("if that is its key, which 'pss host' prints there, --accept-new remembers it; or set it, for one command:\nPSS_FINGERPRINT=%s\nor for good in config.toml:\n%s\nfingerprint = %q", got, ComputerSection(name), got)
 }
 
 // changed says what became of a key that was remembered.
