@@ -51,7 +51,7 @@ func newHome(parent string) (*home, error) {
 }
 
 // staying are the files that a home keeps for good.
-var staying = regexp.MustCompile(`^(config\.toml|host\.toml|configurations/.*\.toml|(agent|host)/(lock|log|id)|agent/(table\.ndjson|computers\.json|pins\.json)|host/(cert\.pem|token|passwords(\.lock)?|enrolments\.json|audit\.ndjson|` + crashLog + `))$`)
+var staying = regexp.MustCompile(`^(config\.toml|host\.toml|configurations/.*\.toml|(agent|host)/(lock|log|id)|agent/(table\.ndjson|computers\.json|pins\.json)|host/(cert\.pem|cert-next\.pem|cert-past\.json|cert-lock|token|passwords(\.lock)?|enrolments\.json|audit\.ndjson|registry|remote-disabled|installed\.json|` + crashLog + `))$`)
 
 // trouble is what no log of ours may hold.
 var trouble = regexp.MustCompile(`(?m)^WARNING: DATA RACE|^panic: |^fatal error: `)

@@ -237,6 +237,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"sshnet":    cmdSSHNet,
 	"sshproc":   cmdSSHProc,
 	"listener":  cmdListener,
+	"issue":     cmdIssue,
 }
 
 // cmdCode runs a command and demands its exit code, or any other: code 3 pss …
