@@ -300,7 +300,7 @@ func lookPath(ts *testscript.TestScript, name string) (string, error) {
 
 // passed are the variables of a script that its processes get.
 var passed = []string{
-	"PATH", "HOME", "TMPDIR", "PSS_FINGERPRINT", "SSL_CERT_FILE", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "PSS_NO_INPUT", "PSSessionOption", "PSSessionConfigurationName", "NO_COLOR", "TERM", "LANG", "LC_ALL", "TZ", "GORACE", "PSS_TEST_FAULT",
+	"PATH", "HOME", "TMPDIR", "PSS_FINGERPRINT", "WORK", "PSS_HOME", "PSS_CLIENT_SESSION", "PSS_OUTPUT", "PSS_NO_INPUT", "PSSessionOption", "PSSessionConfigurationName", "NO_COLOR", "TERM", "LANG", "LC_ALL", "TZ", "GORACE", "PSS_TEST_FAULT",
 	"DISPLAY", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SSH_AUTH_SOCK",
 }
 

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -53,6 +54,9 @@ func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
 			ClientSessionCache: sessions,
 			VerifyConnection: func(cs tls.ConnectionState) (err error) {
 				verdict, err = at.Trust.Judge(at.Address, cs.PeerCertificates)
+				if err == nil && verdict.By == ByAccepting && planted.On("pinned-before-proof") {
+					err = at.Trust.Accept(verdict.Fingerprint)
+				}
 				return err
 			},
 		}

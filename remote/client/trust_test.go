@@ -213,3 +213,31 @@ func TestTLSOfBothSides(t *testing.T) {
 	assert.Error(t, err)
 	assert.False(t, asked)
 }
+
+// Whoever shows a certificate without having its key is not remembered: the key is
+// accepted when the handshake has proved it.
+func TestKeyIsRememberedOnlyWhenProved(t *testing.T) {
+	real, mine := testCertificate(t), testCertificate(t)
+	accepted := ""
+	dial := func(cert tls.Certificate) error {
+		l := ListenTLS(on(t), func() *tls.Certificate { return &cert })
+		defer l.Close()
+		go func() {
+			if c, err := l.Accept(); err == nil {
+				c.Read(make([]byte, 1))
+				c.Close()
+			}
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		c, err := DialTLS(at(Endpoint{Address: l.Addr().String(), Trust: Trust{Accept: func(f string) error { accepted = f; return nil }}}))(ctx)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	assert.Error(t, dial(tls.Certificate{Certificate: real.Certificate, Leaf: real.Leaf, PrivateKey: mine.PrivateKey}))
+	assert.Empty(t, accepted)
+	assert.NoError(t, dial(real))
+	assert.Equal(t, Fingerprint(real.Leaf), accepted)
+}
