@@ -70,7 +70,8 @@ func (in *Installer) Enable(ctx context.Context) (*Result, error) {
 func (in *Installer) checkListen() error {
 	_, port, err := net.SplitHostPort(in.listen())
 	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 1 || n > 65535 {
-		return api.Errorf(api.CodeUsage, "%q is no HOST:PORT with a port from 1 to 65535", in.listen()).WithID("ParameterBindingFailed").On(in.listen())
+		return api.Errorf(api.CodeUsage, "%q is no HOST:PORT with a port from 1 to 65535", in.listen()).
+			WithID("ParameterBindingFailed").On(in.listen()).Hint("an empty HOST means every address: --listen :5986")
 	}
 	conf, err := in.Paths.LoadHost()
 	if err != nil {

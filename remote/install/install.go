@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pss/config"
+	"pss/remote/api"
 )
 
 // Commands are the programs of the computer, as far as they are needed.
@@ -30,9 +31,10 @@ func (Programs) Has(name string) bool {
 func (Programs) Run(ctx context.Context, name string, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {
-		err = fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+		return string(out), api.Errorf(api.CodeInternal, "%s %s: %v: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out))).
+			WithID("ServiceManagerFailed").Hint("set right what it says, and call again: what is done already is kept")
 	}
-	return string(out), err
+	return string(out), nil
 }
 
 // Installer is one call of Enable-PSRemoting or Disable-PSRemoting.
