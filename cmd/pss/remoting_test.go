@@ -3,11 +3,13 @@
 package main_test
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -29,6 +31,9 @@ func TestEnablePSRemoting(t *testing.T) {
 	require.Equal(t, before, c.tree(), "--what-if does nothing")
 	c.fails("ParameterBindingFailed", pss, "enable-psremoting", "--listen", "nonsense")
 	c.fails("UnsafeBinary", pss, "enable-psremoting", "--binary", pss)
+	require.NoError(t, os.WriteFile(c.root+"/home/alice/pss", nil, 0o755)) // root's, but alice can replace it
+	c.fails("UnsafeBinary", pss, "enable-psremoting", "--binary", "/home/alice/pss")
+	require.NoError(t, os.Remove(c.root+"/home/alice/pss"))
 	require.Equal(t, before, c.tree(), "what is refused does nothing")
 
 	i := c.enable(pss, "Enable-PSRemoting", "-Force", "-SkipNetworkProfileCheck")
@@ -45,6 +50,10 @@ func TestEnablePSRemoting(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err == nil { // which leaves something in /run
 		assert.Equal(t, result{}, c.run("unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /run; exec systemd-analyze verify "+systemUnit))
 	}
+
+	// The stand-in gives a service 4096 descriptors.
+	assert.Contains(t, c.read("/run/standin/err"), `"limit":"RLIMIT_NOFILE","value":4096,"sessions":1024`)
+	assert.Contains(t, c.run(pss, "enable-psremoting").err, "WARNING: RLIMIT_NOFILE is 4096: about 1024 sessions fit in")
 
 	// Once more: nothing is to be done. What is missing is made again.
 	assert.Empty(t, c.enable(systemBinary, "enable-psremoting").Changes)
@@ -134,6 +143,10 @@ func TestEnablePSRemotingForOneself(t *testing.T) {
 	alice := c.as("4001", "/home/alice")
 	alice.fails("System.InvalidOperationException", systemBinary, "host", "--system")
 	before := c.tree()
+	// A host without a port that serves a session already gives way to the service.
+	alice.must(systemBinary, "new-pssession", "--name", "local")
+	ask := []string{systemBinary, "invoke-command", "--name", "local", "--no-stdin", "--script-block", "echo $$"}
+	shell := alice.must(ask...)
 	i := alice.enable(systemBinary, "enable-psremoting", "--listen", outside+":7001")
 	assert.Equal(t, "alice", i.Serves)
 	assert.Equal(t, outside, i.ComputerName)
@@ -145,11 +158,13 @@ func TestEnablePSRemotingForOneself(t *testing.T) {
 		assert.Equal(t, 0, r.code, r.err)
 		assert.NotContains(t, r.err, "pss.service")
 	}
+	assert.Equal(t, shell, alice.must(ask...))
 	assert.Contains(t, alice.run(systemBinary, "enable-psremoting").err, "it serves user alice only")
 	require.NoError(t, os.WriteFile(c.root+"/home/alice/.config/pss/config.toml", nil, 0o644))
 	alice.must(systemBinary, "disable-psremoting", "--purge", "--force")
 	after := c.tree()
 	assert.Contains(t, after, "/home/alice/.config/pss/config.toml", "a client's settings stay")
+	assert.Equal(t, shell, alice.must(ask...), "the user's sessions are not the service's")
 	for _, gone := range []string{"pss.service", "host.toml", "linger-alice"} {
 		assert.NotContains(t, after, gone)
 		assert.NotContains(t, before, gone)
@@ -182,4 +197,23 @@ func TestEnablePSRemotingWithoutSystemd(t *testing.T) {
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.err, "ServiceManagerNotFound")
 	require.Contains(t, r.err, systemBinary+" host --system")
+}
+
+// The service manager is told when the host takes requests, and not before.
+func TestHostTellsThatItIsReady(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, racePSS, nil)
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: w.path("notify"), Net: "unixgram"})
+	require.NoError(t, err)
+	defer l.Close()
+	w.env = append(w.env, "NOTIFY_SOCKET="+w.path("notify"))
+	w.start("host", "--listen", "127.0.0.1:0")
+	require.NoError(t, l.SetReadDeadline(time.Now().Add(patience)))
+	b := make([]byte, 64)
+	n, err := l.Read(b)
+	require.NoError(t, err)
+	require.Equal(t, "READY=1", string(b[:n]))
+	require.FileExists(t, w.path("host", "info.json"))
+	w.must("new-pssession", "--name", "s")
+	require.NotContains(t, string(proc(w.facts()["s"].info.Pid, "environ")), "NOTIFY_SOCKET", "sessions have no part in it")
 }

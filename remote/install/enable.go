@@ -238,7 +238,8 @@ func (in *Installer) running() (info config.HostInfo, ok bool) {
 // served waits until the daemon takes requests.
 func (in *Installer) served(ctx context.Context, svc service, was int) (config.HostInfo, error) {
 	in.note("waiting until it takes requests")
-	for end := time.Now().Add(serveTimeout); time.Now().Before(end); {
+	limit := cmp.Or(in.Patience, serveTimeout)
+	for end := time.Now().Add(limit); time.Now().Before(end); {
 		if info, ok := in.running(); ok && info.Pid != was && info.Port != 0 {
 			return info, nil
 		}
@@ -248,7 +249,7 @@ func (in *Installer) served(ctx context.Context, svc service, was int) (config.H
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	return config.HostInfo{}, api.Errorf(api.CodeTimedOut, "the service was started, but took no requests within %v", serveTimeout).
+	return config.HostInfo{}, api.Errorf(api.CodeTimedOut, "the service was started, but took no requests within %v", limit).
 		WithID("ServiceStartFailed").On(in.listen()).Hint("%s says why; then again: %s", svc.logs(), in.again("enable-psremoting"))
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
 
 	"pss/config"
 	"pss/remote/api"
@@ -49,6 +50,8 @@ type Installer struct {
 	Listen string // empty: config.DefaultSystemListen
 	Binary string // that the service is to run; empty: the one that runs now
 	Force  bool   // replace what is in the way; end sessions that are
+
+	Patience time.Duration // with a service that starts; default 30 s
 
 	Commands    Commands
 	Self        func() (string, error)                       // the path of the binary that runs now
