@@ -84,7 +84,8 @@ func (f *front) host(r *http.Request, keeper string) (*client.Client, error) {
 	return p.Client, nil
 }
 
-// headers are what a user's host is told with each request.
+// headers are what a user's host is told with each request: State means something for the
+// client that asks alone.
 func headers(r *http.Request) http.Header {
 	h := http.Header{api.HeaderClient: {r.Header.Get(api.HeaderClient)}}
 	if id := r.Header.Get(api.HeaderRequestID); id != "" {
@@ -300,7 +301,8 @@ func (f *front) sessionsOf(w http.ResponseWriter, r *http.Request, keeper string
 	if err != nil {
 		return nil, err
 	}
-	list, err := cl.Sessions(r.Context())
+	list := &api.SessionList{}
+	err = cl.Do(r.Context(), client.Request{Method: http.MethodGet, Path: api.RouteSessions, Header: headers(r), Out: list})
 	if err != nil {
 		return nil, f.broken(keeper, err)
 	}

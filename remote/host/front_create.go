@@ -93,7 +93,10 @@ func (f *front) makeElsewhere(r *http.Request, req *api.CreateRequest, entry *re
 	order := *conf
 	order.AllowedUsers, order.RunAsUser = nil, ""
 	req.Front = &api.FrontOrder{Configuration: order, MaxSpoolBytes: f.h.conf().MaxSpoolBytes}
-	s, err := cl.Create(r.Context(), entry.InstanceID, req)
+	s := &api.Session{}
+	err = cl.Do(r.Context(), client.Request{
+		Method: http.MethodPut, Path: api.SessionPath(entry.InstanceID, ""), Header: headers(r), In: req, Out: s,
+	})
 	return s, f.broken(entry.Keeper, err)
 }
 
