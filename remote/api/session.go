@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"net"
 	"strings"
 	"time"
 )
@@ -114,8 +113,8 @@ func (r *RunspaceInfo) Unread() (bytes int64, records uint64) {
 type Session struct {
 	ID           int    `json:",omitempty"` // of the asker's client session
 	ComputerName string `json:",omitempty"` // as typed
-	// ConnectionURI is how the computer was named, where that was by an address:
-	// https://HOST:PORT, or SSHTarget.Ref.
+	// ConnectionURI is how the computer was named, where that was by more than a name:
+	// HTTPSTarget.Ref or SSHTarget.Ref.
 	ConnectionURI string `json:"ConnectionUri,omitempty"`
 	// Transport is how the agent reaches the computer: TransportHTTPS or TransportSSH.
 	Transport    string `json:",omitempty"`
@@ -147,21 +146,16 @@ func (s *Session) At(ref string) {
 // Computer is the reverse of At.
 func (s *Session) Computer() string { return cmp.Or(s.ConnectionURI, s.ComputerName) }
 
-// ComputerOf returns the computer's name in ref, which is a name, https://HOST:PORT or
-// what SSHTarget.Ref returns.
+// ComputerOf returns the computer's name in ref, which is a name, or what the Ref of an
+// HTTPSTarget or an SSHTarget returns.
 func ComputerOf(ref string) string {
 	if t, ok := ParseSSHRef(ref); ok {
 		return t.Host
 	}
-	address, ok := strings.CutPrefix(ref, "https://")
-	if !ok {
-		return ref
+	if t, ok := ParseHTTPSRef(ref); ok {
+		return t.Host
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	return host
+	return strings.TrimPrefix(ref, httpsScheme)
 }
 
 // SessionList answers GET sessions. Errors are the computers that did not

@@ -133,12 +133,19 @@ func (t SSHTarget) Identity() SSHTarget {
 }
 
 // SameComputer reports whether two refs mean the same computer reached in the same way:
-// names of computers have no case, what ssh is given has.
-func SameComputer(a, b string) bool {
-	if IsSSHRef(a) || IsSSHRef(b) {
-		return PlaceOf(a) == PlaceOf(b)
+// names of computers have no case, what ssh is given and users have.
+func SameComputer(a, b string) bool { return KeyOf(a) == KeyOf(b) }
+
+// KeyOf returns what is the same text for all refs of which SameComputer is true.
+func KeyOf(ref string) string {
+	if IsSSHRef(ref) {
+		return PlaceOf(ref)
 	}
-	return strings.EqualFold(a, b)
+	if t, ok := ParseHTTPSRef(ref); ok {
+		t.Host = strings.ToLower(t.Host)
+		return t.Ref()
+	}
+	return strings.ToLower(ref)
 }
 
 // PlaceOf returns ref without what may differ from one use of its computer to the next.
