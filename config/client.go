@@ -35,11 +35,14 @@ type Agent struct {
 
 // Computer is what one name after -ComputerName means.
 type Computer struct {
-	Address     string `toml:"address"`     // host:port
-	SSH         string `toml:"ssh"`         // [user@]host[:port]: it is reached through ssh instead
-	Fingerprint string `toml:"fingerprint"` // "sha256:" and base64 of the SHA-256 of the certificate's public key; several with commas between
-	CAFile      string `toml:"ca_file"`     // PEM of the authorities that its certificate must come from; default the system's
-	TokenFile   string `toml:"token_file"`  // of another host on this computer
+	Address     string `toml:"address"`          // host:port
+	SSH         string `toml:"ssh"`              // [user@]host[:port]: it is reached through ssh instead
+	Fingerprint string `toml:"fingerprint"`      // "sha256:" and base64 of the SHA-256 of the certificate's public key; several with commas between
+	CAFile      string `toml:"ca_file"`          // PEM of the authorities that its certificate must come from; default the system's
+	TokenFile   string `toml:"token_file"`       // of another host on this computer
+	User        string `toml:"user"`             // as whom; empty: the local account's name
+	KeyFile     string `toml:"key_file"`         // the one SSH key that proves it
+	Certificate string `toml:"certificate_file"` // that is shown: PEM, with its key
 }
 
 // The agent's defaults.
@@ -65,8 +68,14 @@ func (p Paths) LoadClient() (*Client, error) {
 func (c *Client) check(path string) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Computers)) {
 		k := c.Computers[name]
+		if k.User != "" && api.CheckUser(k.User) != nil {
+			return fileError(path, fmt.Errorf("[computers.%s] user: %w", name, api.CheckUser(k.User)))
+		}
 		if k.SSH == "" {
 			continue
+		}
+		if k.User != "" || k.KeyFile != "" || k.Certificate != "" {
+			return fileError(path, fmt.Errorf("[computers.%s] has ssh beside user, key_file or certificate_file: write ssh = \"USER@HOST\"; a key stands in the ssh configuration", name))
 		}
 		if k.Address != "" || k.Fingerprint != "" || k.TokenFile != "" || k.CAFile != "" {
 			return fileError(path, fmt.Errorf("[computers.%s] has ssh beside address, fingerprint, ca_file or token_file: a computer is reached in one way", name))

@@ -58,3 +58,7 @@ func CheckTrusted(path string, uid int) error {
 	}
 	return nil
 }
+
+// OthersMayRead reports whether the mode of a file lets anybody but its owner read or
+// write it.
+func OthersMayRead(st os.FileInfo) bool { return st.Mode().Perm()&0o077 != 0 }

@@ -120,6 +120,9 @@ func CheckOwner(string) error { return nil }
 // CheckPrivate is left to the folder's access list here.
 func CheckPrivate(string) error { return nil }
 
+// OthersMayRead is not told by a mode.
+func OthersMayRead(os.FileInfo) bool { return false }
+
 // FreeBytes returns how much an ordinary user may still write below dir.
 func FreeBytes(dir string) (int64, error) {
 	p, err := windows.UTF16PtrFromString(dir)
