@@ -26,6 +26,7 @@ type Agent struct {
 	log   *slog.Logger
 	id    string // made once; part of every ClientID and the name of our leases
 	from  string // who and where we are, for people
+	user  string // the name of our account
 	uid   int
 	ctx   context.Context // ends with the agent; what outlives a request hangs on it
 
@@ -40,9 +41,10 @@ type Agent struct {
 	known     map[string]config.Computer
 	clients   map[string]*clientSession
 	computers map[string]*computer
-	jobs      map[string]*job // by InstanceID
-	jobChange uint64          // another one after each change of a job
-	jobWake   chan struct{}   // closed and replaced with each
+	proofs    map[string]*proofs // by computer, user and certificate
+	jobs      map[string]*job    // by InstanceID
+	jobChange uint64             // another one after each change of a job
+	jobWake   chan struct{}      // closed and replaced with each
 	journal   *journal
 	used      *used
 	lock      *platform.Lock
@@ -106,7 +108,7 @@ func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 	}
 	a := &Agent{
 		paths: paths, conf: conf, log: log, uid: os.Geteuid(), active: client.NewActivity(), askers: newAskers(), trust: newTrust(paths),
-		clients: map[string]*clientSession{}, computers: map[string]*computer{},
+		clients: map[string]*clientSession{}, computers: map[string]*computer{}, proofs: map[string]*proofs{},
 		jobs: map[string]*job{}, jobChange: uint64(time.Now().UnixNano()), jobWake: make(chan struct{}),
 	}
 	idFile := paths.AgentDir() + "/id"
@@ -125,7 +127,7 @@ func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 	}
 	a.from = name
 	if u, err := user.LookupId(strconv.Itoa(a.uid)); err == nil {
-		a.from = u.Username + "@" + name
+		a.user, a.from = u.Username, u.Username+"@"+name
 	}
 	if a.used, err = openUsed(paths.AgentDir()); err != nil {
 		return nil, err

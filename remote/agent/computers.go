@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ const defaultPort = "5986"
 // agent's mutex.
 type computer struct {
 	a       *Agent
-	name    string // folded; or https://HOST:PORT, or api.SSHTarget.Ref
+	name    string // folded; or the Ref of an api.HTTPSTarget or an api.SSHTarget
 	local   bool
 	conf    config.Computer
 	dial    client.Dialer
@@ -36,6 +37,8 @@ type computer struct {
 	beating bool
 	known   string    // the token
 	changed time.Time // its file
+	target  api.HTTPSTarget
+	proofs  *proofs // nil: of our own host, and of one that is reached through ssh
 }
 
 // computerLocked returns the computer of that name.
@@ -44,7 +47,7 @@ func (a *Agent) computerLocked(name string) *computer {
 	if target, ok := api.ParseSSHRef(name); ok {
 		return a.sshComputerLocked(target.Identity().Ref(), target)
 	}
-	key := strings.ToLower(name)
+	key := api.KeyOf(name)
 	if key == "" || key == "." {
 		key = "localhost"
 	}
@@ -58,15 +61,21 @@ func (a *Agent) computerLocked(name string) *computer {
 			c.conf, found = conf, true
 		}
 	}
-	if address, ok := strings.CutPrefix(key, "https://"); ok {
-		c.conf.Address = address
+	var named bool
+	if c.target, named = api.ParseHTTPSRef(key); c.target.Port != 0 {
+		c.conf.Address = net.JoinHostPort(c.target.Host, strconv.Itoa(c.target.Port))
 	}
-	if target, err := api.ParseSSHHost(c.conf.SSH); err == nil {
-		return a.sshComputerLocked(key, target)
-	}
+	c.dial = client.DialTLS(c.endpoint)
 	c.local = key == "localhost" && !found
-	if c.dial = client.DialTLS(c.endpoint); c.local {
+	switch target, err := api.ParseSSHHost(c.conf.SSH); {
+	case err == nil && (!named || c.target.IsBare()):
+		return a.sshComputerLocked(key, target)
+	case err == nil:
+		c.dial = c.otherWay
+	case c.local:
 		c.dial = again(c.dial)
+	default:
+		c.proofs = a.proofsLocked(c)
 	}
 	a.computers[key] = c
 	return c
@@ -111,7 +120,7 @@ func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
 	if cl == nil {
 		open := a.openTimeout()
 		cl = &client.Client{
-			Dial: k.connect, Token: k.token, Host: "pss-host",
+			Dial: k.connect, Token: k.token, Host: "pss-host", Identity: k.identity(),
 			Header:  http.Header{api.HeaderClient: {a.clientID(c)}},
 			Timeout: open, KeptTimeout: open / 3, Retry: open, Lost: k.lost,
 		}
@@ -132,6 +141,13 @@ func (a *Agent) openTimeout() time.Duration {
 
 // connect dials the computer; what goes wrong is an error that says what to do.
 func (k *computer) connect(ctx context.Context) (net.Conn, error) {
+	if conn := k.proofs.take(); conn != nil {
+		return conn, nil
+	}
+	return k.connectNew(ctx)
+}
+
+func (k *computer) connectNew(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.a.openTimeout())
 	defer cancel()
 	conn, err := k.dial(ctx)
@@ -184,8 +200,8 @@ func (k *computer) asked() string {
 	if t, ok := api.ParseSSHRef(k.name); ok {
 		return "--host-name " + t.Destination()
 	}
-	if k.shown() != k.name {
-		return "--connection-uri " + k.name
+	if t, ok := api.ParseHTTPSRef(k.name); ok {
+		return t.Arguments()
 	}
 	return "--computer-name " + k.name
 }
@@ -259,48 +275,6 @@ func loopback(addr string) string {
 	return addr
 }
 
-// token returns what proves who we are. It is read again when its file changed.
-func (k *computer) token() (string, error) {
-	path := k.tokenFile()
-	st, err := os.Stat(path)
-	k.a.mu.Lock()
-	known, changed := k.known, k.changed
-	k.a.mu.Unlock()
-	if err == nil && known != "" && st.ModTime().Equal(changed) {
-		return known, nil
-	}
-	token, rerr := k.readToken(path)
-	if err == nil && rerr == nil {
-		k.a.mu.Lock()
-		k.known, k.changed = token, st.ModTime()
-		k.a.mu.Unlock()
-	}
-	return token, rerr
-}
-
-// tokenFile is where the token stands, or "" if there is none.
-func (k *computer) tokenFile() string {
-	if k.local {
-		return k.a.paths.HostToken()
-	}
-	return k.conf.TokenFile
-}
-
-func (k *computer) readToken(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	b, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) && k.local {
-		return "", nil // the host makes it when it first starts
-	}
-	if err != nil {
-		return "", api.Errorf(api.CodeAccessDenied, "the token of %s cannot be read: %v", k.shown(), err).On(k.shown()).
-			Hint("correct token_file of [computers.%s] in config.toml", k.shown())
-	}
-	return strings.TrimSpace(string(b)), nil
-}
-
 // beatLocked makes sure that the computer hears from us while we hold sessions
 // there.
 func (k *computer) beatLocked() {
@@ -314,7 +288,7 @@ func (k *computer) beatLocked() {
 func (k *computer) beat() {
 	longest := k.a.conf.Agent.Heartbeat.Or(config.DefaultHeartbeat)
 	pace := longest
-	cl := &client.Client{Dial: k.connect, Token: k.token, Host: "pss-host"}
+	cl := &client.Client{Dial: k.connect, Token: k.token, Host: "pss-host", Identity: k.identity()}
 	if k.link != nil {
 		cl.Prepare = func(ctx context.Context) error { return k.reach(ctx, 0) }
 	} else if !k.local {

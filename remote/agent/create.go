@@ -49,10 +49,16 @@ type answerTo struct {
 // create makes the session of an entry.
 func (a *Agent) create(ctx context.Context, c *clientSession, e *entry, req *api.CreateRequest) (*api.Session, error) {
 	limit := openLimit(&req.Options, makeTimeout)
+	host := a.hostFor(c, req.ComputerName)
+	// Somebody may be asked, which takes longer than a session may take to be made. A
+	// computer out of reach is tried again below.
+	if _, err := host.Introduce(ctx); api.IsCode(err, api.CodeAccessDenied) || api.IsCode(err, api.CodeInvalidArgument) {
+		a.forget(c, e)
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	a.lend(ctx, req)
-	host := a.hostFor(c, req.ComputerName)
 	s, err := tryCreate(ctx, host, e.instance, req)
 	switch {
 	case api.IsCode(err, api.CodeOutcomeUnknown):

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -144,7 +143,7 @@ func (a *Agent) computersOf(c *clientSession) []string {
 	var names []string
 	seen := map[string]bool{}
 	for _, e := range c.sortedLocked() {
-		key := strings.ToLower(e.computer)
+		key := api.KeyOf(e.computer)
 		if e.mine && !seen[key] {
 			seen[key] = true
 			names = append(names, e.computer)

@@ -74,7 +74,7 @@ func (a *Agent) ownEndpoint(info *config.HostInfo) client.Endpoint {
 func (k *computer) farAddress() string {
 	address := k.conf.Address
 	if address == "" {
-		address = k.name
+		address = k.shown()
 	}
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		address = net.JoinHostPort(strings.Trim(address, "[]"), defaultPort)
@@ -86,6 +86,10 @@ func (k *computer) farAddress() string {
 // asks.
 func (k *computer) farEndpoint(ctx context.Context) (client.Endpoint, error) {
 	at := client.Endpoint{Address: k.farAddress()}
+	var err error
+	if at.Certificate, err = k.certificate(); err != nil {
+		return at, err
+	}
 	t := &at.Trust
 	t.Name, t.Asked, t.Explicit, t.From = k.shown(), k.asked(), client.Fingerprints(k.conf.Fingerprint), "config.toml"
 	known, err := k.a.trust.pins.of(at.Address)

@@ -55,7 +55,7 @@ func (a *Agent) waysTo(name string) []way {
 func (w way) try(ctx context.Context) api.Way {
 	ctx = context.WithValue(ctx, trialKey{}, w.aside)
 	found := api.Way{Transport: api.TransportHTTPS}
-	cl := &client.Client{Dial: w.connect, Token: w.token, Host: "pss-host", Timeout: w.a.openTimeout(), Lost: w.lost}
+	cl := &client.Client{Dial: w.connect, Token: w.token, Host: "pss-host", Identity: w.identity(), Timeout: w.a.openTimeout(), Lost: w.lost}
 	if w.link == nil && !w.local {
 		cl.Seen = w.seen
 	}
@@ -103,7 +103,7 @@ func (w way) address(ctx context.Context) string {
 	case w.link != nil:
 		return w.conf.SSH
 	case !w.local:
-		at, _ := w.endpoint(ctx) // which fails for our own host alone
+		at, _ := w.endpoint(ctx) // what fails is not the address
 		return at.Address
 	}
 	info, err := readInfo(w.a.paths)

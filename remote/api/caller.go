@@ -4,7 +4,7 @@ package api
 // be started for the cmdlet runs in that environment, and may ask.
 type Caller struct {
 	ID   string            `json:",omitempty"` // of this run of a cmdlet; empty: nobody can be asked
-	Env  map[string]string `json:",omitempty"` // of CallerVariables
+	Env  map[string]string `json:",omitempty"` // of CallerVariables and CallerFiles
 	Ask  bool              `json:",omitempty"` // there is a terminal
 	Copy bool              `json:",omitempty"` // --copy-binary
 
@@ -34,6 +34,16 @@ var CallerVariables = []string{
 // EnableNetworkAccess gets, so that its commands may go on to other computers as the
 // person who made it.
 var ForwardedCredentials = []string{"SSH_AUTH_SOCK", "KRB5CCNAME"}
+
+// The variables of a Caller that name files with which somebody proves who they are.
+const (
+	VariableKeyFile      = "PSS_KEY_FILE"      // an SSH key
+	VariablePasswordFile = "PSS_PASSWORD_FILE" // a password
+)
+
+// CallerFiles are the variables of a Caller that name files: absolute paths, because the
+// agent stands elsewhere.
+var CallerFiles = []string{VariableKeyFile, VariablePasswordFile}
 
 // AskpassVariable tells the program that ssh starts to ask where it asks: a token, a
 // colon, and the agent's socket.

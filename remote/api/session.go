@@ -264,10 +264,11 @@ type VersionInfo struct {
 	Role     string // "agent", "host", "session-host"
 	Pid      int
 	HostID   string `json:",omitempty"`
-	// User and Time are a host's: as whom it sees the asker, and what its clock shows.
-	// Older ones do not tell.
-	User string    `json:",omitempty"`
-	Time time.Time `json:",omitzero"`
+	// User, Method and Time are a host's: as whom it sees the asker and what proved that
+	// (MethodToken …), and what its clock shows. Older ones do not tell.
+	User   string    `json:",omitempty"`
+	Method string    `json:",omitempty"`
+	Time   time.Time `json:",omitzero"`
 	// Fingerprints are HeartbeatReply's.
 	Fingerprints []string `json:",omitempty"`
 }

@@ -49,6 +49,8 @@ type Client struct {
 	// Prepare makes the way to the peer before the time of a request begins to run, or is
 	// nil.
 	Prepare func(ctx context.Context) error
+	// Identity makes the peer know who asks, or is nil.
+	Identity Identity
 	// Trace is told of every request that was answered, or broke off; nil: nobody is.
 	Trace func(t Trace)
 	// Distinct names for whom a connection may be kept: a request takes no kept connection
@@ -93,19 +95,11 @@ type Request struct {
 // cannot be reached or that broke off gives another error. A request that may be
 // repeated is, if Retry says so, until its answer has come.
 func (c *Client) Do(ctx context.Context, r Request) error {
-	if err := c.prepare(ctx); err != nil {
-		return err
-	}
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
-	return c.lost(r.Method, c.repeat(ctx, r))
-}
-
-func (c *Client) prepare(ctx context.Context) error {
-	if c.Prepare == nil {
-		return nil
-	}
-	return c.Prepare(ctx)
+	return c.known(ctx, func() error {
+		ctx, cancel := c.bounded(ctx)
+		defer cancel()
+		return c.lost(r.Method, c.repeat(ctx, r))
+	})
 }
 
 // bounded gives ctx the default deadline, if it has none.
@@ -162,13 +156,18 @@ func (c *Client) do(ctx context.Context, r Request) error {
 }
 
 // Upgrade makes the request, once, and switches the connection to frames.
-func (c *Client) Upgrade(ctx context.Context, r Request) (*Stream, error) {
+func (c *Client) Upgrade(ctx context.Context, r Request) (s *Stream, err error) {
 	if r.Method == "" {
 		r.Method = http.MethodPost
 	}
-	if err := c.prepare(ctx); err != nil {
-		return nil, err
-	}
+	err = c.known(ctx, func() error {
+		s, err = c.upgrade(ctx, r)
+		return err
+	})
+	return s, err
+}
+
+func (c *Client) upgrade(ctx context.Context, r Request) (*Stream, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	cn, resp, release, err := c.send(ctx, r, api.UpgradeProtocol)
@@ -239,7 +238,9 @@ func (c *Client) send(ctx context.Context, r Request, upgrade string) (*conn, *h
 			cn.Close()
 			return nil, nil, nil, err
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
 	}
 	began := time.Now()
 	resp, release, err := c.exchange(ctx, cn, kept, req, body)

@@ -25,6 +25,8 @@ type Endpoint struct {
 	Fingerprint string // "sha256:…", several with commas between: the keys that decide alone; empty: Trust decides
 	Trust       Trust
 	Socket      string // of the own user's host, which listens on no port; the others count for nothing then
+	// Certificate is shown to the host; nil: none.
+	Certificate *tls.Certificate
 }
 
 // DialTLS returns a Dialer to the endpoint that find returns at each call. It
@@ -59,6 +61,10 @@ func DialTLS(find func(context.Context) (Endpoint, error)) Dialer {
 				}
 				return err
 			},
+		}
+		if at.Certificate != nil {
+			// Whatever authorities the host names: ours is known by its key.
+			conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return at.Certificate, nil }
 		}
 		for try := 0; ; try++ {
 			c, err := dialOnce(ctx, at.Address, conf)

@@ -92,7 +92,7 @@ func (h *Host) admitted(f client.Handler, w http.ResponseWriter, r *http.Request
 func (h *Host) handleVersion(_ http.ResponseWriter, r *http.Request) (any, error) {
 	return &api.VersionInfo{
 		Version: api.Version, Protocol: api.ProtocolVersion, Role: "host", Pid: os.Getpid(), HostID: h.hostID,
-		User: h.asker(r).Principal, Time: time.Now(), Fingerprints: h.certs.announced(),
+		User: h.principalOf(r).Name, Method: h.principalOf(r).Method, Time: time.Now(), Fingerprints: h.certs.announced(),
 	}, nil
 }
 

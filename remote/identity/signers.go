@@ -44,8 +44,8 @@ func Name(key ssh.PublicKey) string {
 const (
 	// agentTime bounds what an ssh-agent may take to list its keys.
 	agentTime = 5 * time.Second
-	// maxKeyFile bounds a private key's file in bytes.
-	maxKeyFile = 64 << 10
+	// maxPrivate bounds a private key's file in bytes.
+	maxPrivate = 64 << 10
 )
 
 // AgentSigners returns the keys that the ssh-agent at socket holds and that may prove
@@ -107,7 +107,7 @@ func OpenKeyFile(path string) (*KeyFile, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !st.Mode().IsRegular() || st.Size() > maxKeyFile:
+	case !st.Mode().IsRegular() || st.Size() > maxPrivate:
 		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is no private key")}
 	case platform.OthersMayRead(st) && !planted.On("open-key-file"):
 		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("its mode %04o lets others read it; chmod 600 it", st.Mode().Perm())}
