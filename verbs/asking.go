@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,11 @@ func (rt *Runtime) introduce() {
 	for _, name := range api.CallerVariables {
 		if v := rt.Getenv(name); v != "" && len(v) <= maxVariable {
 			me.Env[name] = v
+		}
+	}
+	for _, name := range api.CallerFiles {
+		if path, err := filepath.Abs(rt.Getenv(name)); err == nil && rt.Getenv(name) != "" {
+			me.Env[name] = path
 		}
 	}
 	rt.tellTrust(&me)

@@ -54,7 +54,7 @@ func TestCompletion(t *testing.T) {
 		{line: words{"gsn", "--s"}, some: words{"--state", "--session"}},
 		// What cannot stand with the rest, does nothing, or is there already is left out.
 		{line: words{"pss", "gsn", "--id", "1", "--"}, some: words{"--id", "--output"}, none: words{"--computer-name", "--name"}},
-		{line: words{"pss", "gsn", "--computer-name", "a", "--state", "Opened", "--"}, some: words{"--name"}, none: words{"--state", "--id", "--use-ssl", "--credential"}},
+		{line: words{"pss", "gsn", "--computer-name", "a", "--state", "Opened", "--"}, some: words{"--name", "--credential"}, none: words{"--state", "--id", "--use-ssl", "--subsystem"}},
 		// Values, joined and not.
 		{line: words{"pss", "gsn", "--state", "o"}, want: words{"Opened"}},
 		{line: words{"pss", "gsn", "--state=o"}, want: words{"--state=Opened"}},
@@ -77,6 +77,7 @@ func TestCompletion(t *testing.T) {
 		{line: words{"pss", "new-pssession", "--name", ""}},
 		{line: words{"pss", "completion", "z"}, want: words{"zsh"}},
 		// What belongs to a command that is not ours.
+		{line: words{"pss", "gsn", "--authentication", "P"}, want: words{"PublicKey"}},
 		{line: words{"pss", "icm", "a", "--", "ls", "x"}, want: words{":files\t\tx"}},
 		{line: words{"pss", "icm", "a", "{", "ls", "x"}, want: words{":files\t\tx"}},
 		{line: words{"pss", "icm", "-ScriptBlock", "{", "ls", "}", "-Comp"}, want: words{"-ComputerName"}},

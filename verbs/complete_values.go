@@ -34,6 +34,7 @@ const (
 	fromJobIDs
 	fromJobNames
 	fromJobInstanceIDs
+	fromCertificates
 )
 
 // sourceOf says where values of the cmdlet's parameter are found. Names of what is
@@ -51,6 +52,8 @@ func sourceOf(cmd *command, p *param) source {
 		return fromHosts
 	case "KeyFilePath":
 		return fromFiles
+	case "CertificateThumbprint":
+		return fromCertificates
 	case "ConfigurationName":
 		return fromConfigurations
 	case "Session":
@@ -81,7 +84,7 @@ func (p *prompt) values(ctx context.Context, rt *Runtime, q *param) []candidate 
 	find := map[source]finder{
 		fromComputers: findComputers, fromURIs: findComputers, fromHosts: findHosts, fromConfigurations: findConfigurations,
 		fromSessionIDs: p.findSessions, fromSessionNames: p.findSessions, fromInstanceIDs: p.findSessions,
-		fromJobIDs: findJobs, fromJobNames: findJobs, fromJobInstanceIDs: findJobs,
+		fromJobIDs: findJobs, fromJobNames: findJobs, fromJobInstanceIDs: findJobs, fromCertificates: findCertificates,
 	}[from]
 	if find == nil {
 		return list

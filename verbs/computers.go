@@ -42,11 +42,8 @@ func computerParams(help, def string, sets, uris, hosts []string) []param {
 		flag("UseSSL", "").in(sets...).ignored("the connection always uses TLS 1.3"),
 		value("ApplicationName", "").in(sets...).ignored("a host of pss has one application"),
 		flag("AllowRedirection", "").in(uris...).ignored("a host of pss never redirects"),
-		value("Credential", "").in(both...).refused("sessions are opened with the local token of the host; other ways to prove who you are come with remote computers"),
-		value("Authentication", "").in(both...).refused("the host decides how you prove who you are; config.toml has token_file"),
-		value("CertificateThumbprint", "").in(both...).refused("client certificates come with remote computers; config.toml has fingerprint for the host's own key"),
 		acceptNewParam().in(both...),
-	}, sshParams(slices.Concat(sets, hosts), hosts...)...)
+	}, slices.Concat(credentialParams(both...), sshParams(slices.Concat(sets, hosts), hosts...))...)
 }
 
 // machineParams are those of PowerShell's sessions in virtual machines, containers and
@@ -101,8 +98,15 @@ func readComputers(rt *Runtime, in *input) ([]string, error) {
 			names[i] = "https://" + net.JoinHostPort(strings.Trim(name, "[]"), port)
 		}
 	}
+	known, err := readCredential(in)
+	if err != nil {
+		return nil, err
+	}
 	hosts, err := readSSHHosts(in)
-	return slices.Concat(names, in.StringSlice("connection-uri"), hosts), err
+	if uris := in.StringSlice("connection-uri"); !known.IsBare() && len(names)+len(uris) == 0 {
+		names = []string{"localhost"}
+	}
+	return slices.Concat(knownAs(known, slices.Concat(names, in.StringSlice("connection-uri"))), hosts), err
 }
 
 // once leaves each computer once.

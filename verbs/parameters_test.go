@@ -92,7 +92,7 @@ func checkSurface(t *testing.T, c *command, p *param, s *surface) {
 }
 
 // samples are values of which one suits every kind.
-var samples = []string{"1", "100", "localhost", "a=b", "https://localhost", "de-DE", someGUID, "{}"}
+var samples = []string{"1", "100", "localhost", "a=b", "https://localhost", "de-DE", someGUID, "{}", "Basic", "0123456789abcdef0123456789abcdef01234567"}
 
 // lineWith is a command line with p and whatever else one of its sets needs.
 func lineWith(t *testing.T, c *command, p *param, spelling string) []string {

@@ -353,8 +353,8 @@ func whereIs(s *api.Session) string {
 	if t, ok := api.ParseSSHRef(s.ConnectionURI); ok {
 		return sshArguments(t) + " --instance-id " + s.Runspace.InstanceID
 	}
-	if s.ConnectionURI != "" {
-		return "--connection-uri " + s.ConnectionURI + " --instance-id " + s.Runspace.InstanceID
+	if t, ok := api.ParseHTTPSRef(s.ConnectionURI); ok {
+		return t.Arguments() + " --instance-id " + s.Runspace.InstanceID
 	}
 	return "--computer-name " + s.ComputerName + " --instance-id " + s.Runspace.InstanceID
 }

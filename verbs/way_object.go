@@ -21,6 +21,7 @@ type PSSessionTest struct {
 	Clock                 string `table:"Clock"`   // ClockSkewMs for people
 	ClockSkewMs           *int64 // by how much the clock there is ahead; null: it does not tell
 	User                  string `table:"User"`
+	AuthenticatedBy       string `wide:"AuthenticatedBy"` // what proved it: Token, Enrolment …
 	LatencyMs             *int64 `wide:"LatencyMs,right"` // of a request
 	HostID                string `json:"HostId" wide:"HostId"`
 	Message               string // why the way leads nowhere
@@ -34,7 +35,7 @@ func newPSSessionTest(name string, w *api.Way) PSSessionTest {
 		t.Message, t.FullyQualifiedErrorID, t.RecommendedAction = e.Message, e.FullyQualifiedErrorID, oneLine(nextStep(e))
 	}
 	if h := w.Host; h != nil {
-		t.Version, t.User, t.HostID = h.Version, h.User, h.HostID
+		t.Version, t.User, t.AuthenticatedBy, t.HostID = h.Version, h.User, h.Method, h.HostID
 		t.LatencyMs, t.ClockSkewMs, t.Clock = &w.LatencyMs, w.ClockSkewMs, clockText(w.ClockSkewMs)
 	}
 	return t
