@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -75,6 +76,9 @@ func (k *computer) prove(ctx context.Context, who *person) error {
 	p := &prover{k: k, who: who, user: k.user(), expiry: time.Now().Add(api.MaxEnrolment).UTC().Truncate(time.Second)}
 	defer p.drop()
 	enrolment, err := p.run(ctx)
+	if errors.Is(err, errNoProofs) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -119,7 +123,9 @@ func (p *prover) ask(ctx context.Context) (err error) {
 			continue
 		case client.IsLineEnded(err) && try == 0:
 			p.drop()
-		case client.IsNobody(err), api.IsCode(err, api.CodeVersion), api.IsCode(err, api.CodeNotFound):
+		case api.IsCode(err, api.CodeVersion):
+			return errNoProofs
+		case client.IsNobody(err):
 			return p.refused() // an older host, which knows tokens only
 		default:
 			return p.unanswered(err)
@@ -128,6 +134,10 @@ func (p *prover) ask(ctx context.Context) (err error) {
 	}
 	return nil
 }
+
+// errNoProofs says that whatever answers takes no proofs: it says itself what it makes of a
+// request without one.
+var errNoProofs = errors.New("no proofs are taken")
 
 // drop ends the line.
 func (p *prover) drop() {
