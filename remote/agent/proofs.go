@@ -28,7 +28,6 @@ type proofs struct {
 	own     bool      // shown is a certificate of the user's, and may be proof enough
 	denied  bool      // it was not
 	until   time.Time // the host takes shown's key for the user
-	proved  time.Time // when that was found out
 	proof   int       // counts
 	flight  *flight   // somebody proves just now
 	made    net.Conn  // on which it was proved; the next request's
@@ -45,9 +44,6 @@ type flight struct {
 const (
 	// madeLife is how long the connection of a proof waits for a request.
 	madeLife = 20 * time.Second
-	// doubtAfter is how long after a proof a host cannot have forgotten it: what it
-	// refuses then, it refuses to that user.
-	doubtAfter = 5 * time.Second
 	// tlsKeyLife is longer than an agent lives.
 	tlsKeyLife = 10 * 365 * 24 * time.Hour
 )
@@ -108,7 +104,7 @@ func (p *proofs) number() int {
 func (p *proofs) enrolled(e *api.Enrolment, c net.Conn, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.until, p.proved, p.denied = e.Until, now, false
+	p.until, p.denied = e.Until, false
 	p.proof++
 	if latest := now.Add(api.MaxEnrolment); p.until.After(latest) { // another clock
 		p.until = latest
@@ -265,8 +261,6 @@ func (k *computer) Denied(proof int, err *api.Error) error {
 			WithID("AccessDenied").On(k.shown()).Hint("have its authority, and your name, entered in host.toml there")
 	case p.proof != proof:
 		return nil // somebody has proved it since
-	case time.Since(p.proved) < doubtAfter && err.FullyQualifiedErrorID != "AuthenticationRequired":
-		return err
 	}
 	if !planted.On("enrolment-kept-when-denied") {
 		p.until, p.denied = time.Time{}, true
@@ -278,7 +272,7 @@ func (k *computer) Denied(proof int, err *api.Error) error {
 // proves it.
 func (k *computer) unproved() error {
 	return api.Errorf(api.CodeAccessDenied, "[%s] it has yet to be proved that you are %s", k.shown(), k.user()).
-		WithID("AuthenticationRequired").On(k.shown()).Hint("pss get-pssession %s proves it", k.asked())
+		WithID(api.IDNobody).On(k.shown()).Hint("pss get-pssession %s proves it", k.asked())
 }
 
 // otherWay is the dialer of a computer that config.toml reaches through ssh, where ssh

@@ -125,7 +125,7 @@ func (p *prover) ask(ctx context.Context) (err error) {
 			p.drop()
 		case api.IsCode(err, api.CodeVersion):
 			return errNoProofs
-		case client.IsNobody(err):
+		case api.IsCode(err, api.CodeAccessDenied):
 			return p.refused() // an older host, which knows tokens only
 		default:
 			return p.unanswered(err)
@@ -170,7 +170,7 @@ func (p *prover) proof(ctx context.Context, keys ...*identity.Signer) (*api.Enro
 		switch {
 		case err == nil:
 			return e, nil
-		case client.IsNobody(err):
+		case api.IsCode(err, api.CodeAccessDenied):
 			p.keys += len(req.Proofs)
 			return nil, nil
 		case client.IsLineEnded(err) && try == 0: // a touch may take longer than a host waits
@@ -266,7 +266,7 @@ func (p *prover) password(ctx context.Context, password string) (*api.Enrolment,
 		switch {
 		case err == nil:
 			return e, nil
-		case client.IsNobody(err):
+		case api.IsCode(err, api.CodeAccessDenied):
 			return nil, nil
 		case client.IsLineEnded(err) && try == 0:
 			p.drop()

@@ -16,6 +16,10 @@ const (
 	MethodEnrolment   = "Enrolment" // the TLS key that one of the others enrolled
 )
 
+// IDNobody is the FullyQualifiedErrorId of a request that is refused because the host does
+// not know who asks.
+const IDNobody = "AuthenticationRequired"
+
 // MaxProofs is how many keys one challenge may be answered with.
 const MaxProofs = 6
 

@@ -22,17 +22,11 @@ type Identity interface {
 	Denied(proof int, err *api.Error) error
 }
 
-// idNobody and idDenied are the FullyQualifiedErrorIds with which a host refuses a request
-// because it does not know who asks.
-const (
-	idNobody = "AuthenticationRequired"
-	idDenied = "AccessDenied"
-)
-
-// IsNobody reports whether err says nothing but that the peer does not know who asks.
+// IsNobody reports whether err says that the peer does not know who asks. One that knows it
+// and refuses gives another error.
 func IsNobody(err error) bool {
 	var e *api.Error
-	return errors.As(err, &e) && e.Code == api.CodeAccessDenied && (e.FullyQualifiedErrorID == idNobody || e.FullyQualifiedErrorID == idDenied)
+	return errors.As(err, &e) && e.Code == api.CodeAccessDenied && e.FullyQualifiedErrorID == api.IDNobody
 }
 
 // known runs f, which makes a request, when the way to the peer is there and it knows who
