@@ -199,7 +199,7 @@ func (p *prover) request(keys []*identity.Signer) (*api.ProofRequest, error) {
 	req := &api.ProofRequest{User: p.user, Host: at, Nonce: p.challenge.Nonce, Expiry: p.expiry}
 	message := b.Message()
 	for _, key := range keys {
-		proof, err := identity.Sign(key, message)
+		proof, err := identity.Sign(key.Signer, message)
 		if err != nil {
 			p.note("%s does not sign: %v", key, err)
 			continue
