@@ -25,9 +25,13 @@ func TestEnablePSRemoting(t *testing.T) {
 	t.Parallel()
 	c := newCell(t, "systemd/system")
 	pss := filepath.Join(c.dir, "pss")
+	// Where other users cannot run it, it cannot serve them.
+	c.must("install", "-m", "700", "-d", "/root/private")
+	c.must("cp", pss, "/root/private")
 	before := c.tree()
 
 	c.must(pss, "enable-psremoting", "--what-if")
+	c.fails("UnsafeBinary", pss, "enable-psremoting", "--binary", "/root/private/pss")
 	require.Equal(t, before, c.tree(), "--what-if does nothing")
 	c.fails("ParameterBindingFailed", pss, "enable-psremoting", "--listen", "nonsense")
 	c.fails("UnsafeBinary", pss, "enable-psremoting", "--binary", pss)
@@ -133,6 +137,14 @@ func TestDisablePSRemoting(t *testing.T) {
 
 	require.Equal(t, []string{"Allow new sessions for other computers: /var/lib/pss/host/remote-disabled"}, c.enable(pss, "enable-psremoting").Changes)
 	c.must(c.pss("new-pssession", "--computer-name", "server")...)
+
+	// What other users run is none of root's business.
+	alice := c.as("4001", "/home/alice")
+	alice.must(systemBinary, "new-pssession", "--name", "own")
+	ask := []string{systemBinary, "invoke-command", "--name", "own", "--no-stdin", "--script-block", "echo $$"}
+	shell := alice.must(ask...)
+	require.Regexp(t, `(?m)^\d+ session hosts of other users go on`, c.run(pss, "disable-psremoting", "--purge", "--force").err)
+	require.DirExists(t, c.root+"/proc/"+shell)
 }
 
 // Without root it is a service of the user's, who alone is served.

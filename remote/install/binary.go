@@ -89,6 +89,9 @@ func (in *Installer) unsafe(path string) string {
 		if err := platform.CheckTrusted(p, in.UID); err != nil {
 			return err.Error()
 		}
+		if st, err := os.Stat(p); in.System && err == nil && st.Mode().Perm()&0o001 == 0 {
+			return "not every user can run it there"
+		}
 		if p == filepath.Dir(p) {
 			return ""
 		}

@@ -72,7 +72,7 @@ func (in *Installer) Purge(ctx context.Context) error {
 		return err
 	}
 	if n := sessionsOfOthers(); in.System && n > 0 {
-		in.note("%d sessions of other users go on; they are theirs to remove", n)
+		in.note("%d session hosts of other users go on: their sessions are theirs to remove", n)
 	}
 	return nil
 }
