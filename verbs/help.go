@@ -26,9 +26,7 @@ func help(rt *Runtime, args []string) int {
 			}
 			return rt.fail(nil, e)
 		}
-		if both := name + " " + strings.Join(args[i+1:], ""); constructors[strings.ToLower(both)] != nil {
-			name = both // host rotate
-		}
+		name, _ = subcommand(name, args[i+1:])
 		helpOn(rt.Stdout, constructors[strings.ToLower(name)]().complete())
 		return 0
 	}

@@ -136,12 +136,13 @@ func understood(t *testing.T, where string, words []string) string {
 	if !assert.True(t, ok, "%s: there is no %s, but %v", where, words[0], near) {
 		return ""
 	}
+	name, rest := subcommand(name, words[1:])
 	cmd := constructors[strings.ToLower(name)]().complete()
 	params := make([]Parameter, len(cmd.params))
 	for i := range cmd.params {
 		params[i] = cmd.params[i].Parameter
 	}
-	n, err := Normalize(cmd.name, params, words[1:])
+	n, err := Normalize(cmd.name, params, rest)
 	if err == nil {
 		n, _, err = cmd.resolve(n)
 	}

@@ -126,12 +126,19 @@ func findVerb(argv []string) (name string, rest []string, err error) {
 		}
 		return "", nil, e
 	}
-	if len(argv) > 2 { // a command of its own: host rotate
-		if both := found + " " + strings.ToLower(argv[2]); constructors[strings.ToLower(both)] != nil {
-			return both, argv[3:], nil
+	name, rest = subcommand(found, argv[2:])
+	return name, rest, nil
+}
+
+// subcommand is the command of its own that name and the first word behind it are, as
+// host rotate, or name.
+func subcommand(name string, rest []string) (string, []string) {
+	if len(rest) > 0 {
+		if both := name + " " + strings.ToLower(rest[0]); constructors[strings.ToLower(both)] != nil {
+			return both, rest[1:]
 		}
 	}
-	return found, argv[2:], nil
+	return name, rest
 }
 
 func isVersionFlag(s string) bool { return strings.EqualFold(strings.TrimLeft(s, "-"), "version") }
