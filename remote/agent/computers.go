@@ -151,6 +151,10 @@ func (k *computer) connectNew(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.a.openTimeout())
 	defer cancel()
 	conn, err := k.dial(ctx)
+	var unknown *client.UnknownHost
+	if errors.As(err, &unknown) { // no authority confirms it any more: somebody may be asked
+		k.a.trust.meets(unknown.Address, false)
+	}
 	var known *api.Error
 	if err == nil || errors.As(err, &known) {
 		return conn, err

@@ -35,6 +35,7 @@ func (a *Agent) handleJobMake(w http.ResponseWriter, r *http.Request, c *clientS
 	j := a.jobs[id.String()]
 	a.mu.Unlock()
 	if j == nil {
+		a.meetForJob(r.Context(), &req)
 		if j, err = a.makeJob(r.Context(), c, id.String(), &req); err != nil {
 			return nil, err
 		}
