@@ -187,7 +187,7 @@ func (s *Session) serve(ctx context.Context) error {
 }
 
 func (s *Session) serveOn(srv *http.Server, l net.Listener) {
-	if err := srv.Serve(client.NewRecycler(l)); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+	if err := srv.Serve(client.NewRecycler(ownOnly{l})); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		s.log.Warn("listener ended", "error", err)
 	}
 }
