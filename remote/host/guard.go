@@ -63,8 +63,12 @@ func (h *Host) stranger(r *http.Request) error {
 		Hint("check that the token_file in config.toml is the host's own (PSS_HOME/host/token)")
 }
 
-// serves fails if the host has nothing for the user, beyond telling who it takes them for.
+// serves fails if the host has nothing for the user, beyond telling who it takes them
+// for. What comes from this computer's daemon on somebody's behalf, that has allowed.
 func (h *Host) serves(r *http.Request, who principal) error {
+	if o, ok := client.OriginOf(connOf(r)); ok && o.User != "" {
+		return nil
+	}
 	if h.front != nil || who.Name == h.owner || r.Pattern == http.MethodGet+" "+api.RouteVersion || r.Pattern == http.MethodPost+" "+api.RouteLeave {
 		return nil
 	}
