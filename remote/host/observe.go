@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -145,7 +146,11 @@ func (h *Host) outcome(r *http.Request, route string, err error) {
 		r = s.inner
 	}
 	if h.audit.refusal(r, code, r.Method+" "+route) {
-		h.log.Warn("refused", "from", r.RemoteAddr, "user", h.principalOf(r).Name, "route", route, "code", code)
+		level := slog.LevelWarn
+		if code == api.CodeNotFound {
+			level = slog.LevelInfo
+		}
+		h.log.Log(r.Context(), level, "refused", "from", r.RemoteAddr, "user", h.principalOf(r).Name, "route", route, "code", code)
 	}
 }
 
