@@ -21,7 +21,7 @@ import (
 func TestManualHasAPageForEverything(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, verbs.WriteManPages(dir))
-	want := map[string]bool{"pss.1": true, "pss-host-rotate.1": true} // a command of another has no line of its own
+	want := map[string]bool{"pss.1": true, "pss-host-rotate.1": true, "pss-host-passwd.1": true} // a command of another has no line of its own
 	overview := helpOf(t, "help")
 	for _, verb := range listed(overview, "COMMANDS") {
 		want["pss-"+verb+".1"] = true

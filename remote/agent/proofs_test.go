@@ -86,7 +86,7 @@ func newDoor(t *testing.T) *door {
 	}))
 	s := client.NewServer(mux, slog.New(slog.DiscardHandler))
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, doorConn{}, c) }
-	go s.Serve(client.ListenTLS(l, cert))
+	go s.Serve(client.ListenTLS(l, func() *tls.Certificate { return &cert }))
 	t.Cleanup(func() { s.Close() })
 	return d
 }
@@ -279,7 +279,7 @@ func TestRelayedProofIsWorthless(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
-	between := client.ListenTLS(l, cert)
+	between := client.ListenTLS(l, func() *tls.Certificate { return &cert })
 	go func() {
 		for {
 			c, err := between.Accept()

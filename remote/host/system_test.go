@@ -46,8 +46,7 @@ func TestRemoteDisabled(t *testing.T) {
 	own, err := l.Accept()
 	require.NoError(t, err)
 	defer own.Close()
-	if !client.IsOwner(own) {
-		t.Fatalf("%T", own)
-	}
+	_, bySocket := client.OriginOf(own)
+	require.True(t, bySocket)
 	assert.NoError(t, ask(own.RemoteAddr().String(), own))
 }
