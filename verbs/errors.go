@@ -97,12 +97,12 @@ func (rt *Runtime) report(cmd *command, e *api.Error) {
 func writeErrorBlock(w io.Writer, activity string, e *api.Error, coloured bool) {
 	target := ""
 	if e.Target != "" {
-		target = "(" + e.Target + ") "
+		target = "(" + format.Sanitize(e.Target) + ") "
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", coloursOf(coloured, errorColour, activity+": "+cleanLines(e.Message)))
-	fmt.Fprintf(&b, "    + CategoryInfo          : %s: %s[%s], %s\n", e.Category, target, activity, e.Code)
-	fmt.Fprintf(&b, "    + FullyQualifiedErrorId : %s\n", e.FullyQualifiedErrorID)
+	fmt.Fprintf(&b, "    + CategoryInfo          : %s: %s[%s], %s\n", format.Sanitize(e.Category), target, activity, format.Sanitize(string(e.Code)))
+	fmt.Fprintf(&b, "    + FullyQualifiedErrorId : %s\n", format.Sanitize(e.FullyQualifiedErrorID))
 	if e.RecommendedAction != "" {
 		fmt.Fprintf(&b, "    + RecommendedAction     : %s\n", cleanLines(e.RecommendedAction))
 	}

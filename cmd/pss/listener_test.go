@@ -28,6 +28,7 @@ import (
 //	old      a host that tells neither its clock nor its user
 //	ahead    a host whose clock is 90 seconds ahead
 //	behind   a host whose clock is 2.5 seconds behind
+//	hostile  a host whose every text would change the terminal that shows it
 //
 //	-pinned  config.toml has its fingerprint
 //	-tls12   it knows no TLS 1.3
@@ -36,14 +37,14 @@ import (
 // with which Authorization.
 func cmdListener(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: listener NAME winrm|other|old|ahead|behind [-pinned] [-tls12]")
+		ts.Fatalf("usage: listener NAME winrm|other|old|ahead|behind|hostile [-pinned] [-tls12]")
 	}
 	name := args[0]
 	answer, known := map[string]http.HandlerFunc{
 		"winrm": answerWinRM, "other": http.NotFound,
 		"old":    answerVersion(func(*api.VersionInfo) {}),
 		"ahead":  answerVersion(clockOff(90 * time.Second)),
-		"behind": answerVersion(clockOff(-2500 * time.Millisecond)),
+		"behind": answerVersion(clockOff(-2500 * time.Millisecond)), "hostile": answerHostile,
 	}[args[1]]
 	if !known {
 		ts.Fatalf("listener: unknown kind %q", args[1])
@@ -103,6 +104,28 @@ func answerVersion(tells func(*api.VersionInfo)) http.HandlerFunc {
 		tells(&v)
 		w.Header().Set(api.HeaderVersion, v.Version)
 		_ = json.NewEncoder(w).Encode(&v) // a client that has left misses it
+	}
+}
+
+// answerHostile lists a session of which every text holds an escape sequence, and answers
+// everything else with an error of such texts.
+func answerHostile(w http.ResponseWriter, r *http.Request) {
+	const evil = "a\x1b]0;owned\x07\u009b31m\r\nb\u202ec"
+	w.Header().Set(api.HeaderVersion, "0.0.9")
+	w.Header().Set("Content-Type", api.TypeJSON)
+	switch {
+	case r.URL.Path == api.RouteVersion:
+		_ = json.NewEncoder(w).Encode(&api.VersionInfo{Version: evil, Protocol: api.ProtocolVersion, Role: "host", User: evil, Time: time.Now(), HostID: evil})
+	case r.URL.Path == api.RouteHeartbeat:
+		_ = json.NewEncoder(w).Encode(&api.HeartbeatReply{Version: evil, HostID: evil, LeaseMs: 30000})
+	case r.Method == http.MethodGet && r.URL.Path == api.RouteSessions:
+		_ = json.NewEncoder(w).Encode(&api.SessionList{Version: evil, Sessions: []api.Session{{
+			ComputerName: evil, State: api.StateDisconnected, Availability: evil, CommandState: evil,
+			Runspace: api.RunspaceInfo{HostID: evil, InstanceID: "11111111-2222-4333-8444-555555555555", Name: evil, Owner: evil, ConfigurationName: evil, Reason: evil},
+		}}})
+	default:
+		w.WriteHeader(http.StatusConflict)
+		_ = json.NewEncoder(w).Encode(&api.Error{Code: evil, Message: evil, Category: evil, FullyQualifiedErrorID: evil, RecommendedAction: evil, Target: evil, Holder: evil})
 	}
 }
 

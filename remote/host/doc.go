@@ -12,4 +12,27 @@
 //
 // Whoever may ask is bounded (quota.go): sessions, and unread output of all of them.
 // What is made, connected and removed, and what was refused, stands in the audit log.
+//
+// # Threats
+//
+// What is worth something here, who could take it how, what stands against that, and the
+// test that fails without it. TestThreatTable reads the table: every row names tests or
+// scripts that exist.
+//
+//	Asset        | Threat                                       | Defence                                              | Test
+//	the host     | connections of strangers pile up             | gate: limits, the oldest of the busiest address goes | TestStrangersCannotPileUp
+//	the host     | slow heads and bodies of requests            | times for handshake, head, body and login            | TestStrangersCannotPileUp, script host/abuse
+//	the host     | a client asks for much and takes nothing     | a time for each piece of an answer                   | TestWhoDoesNotReadIsCut
+//	the host     | large bodies and many requests at once       | limits by user, route and in bytes                   | TestRequestsUnderWayAreBounded
+//	the host     | input that no client of ours sends           | decoders that fuzzing and a corpus know              | TestBadInputCorpus, FuzzHandler, FuzzFrame
+//	the disk     | refusals of a stranger fill the audit log    | lines by address and minute, rotation                | TestRefusalsAreBounded, TestAuditRotates, script host/audit
+//	the disk     | sessions and output without end              | max_sessions, max_spool_bytes                        | script host/reload
+//	the audit    | it is full, torn, moved or cannot be written | whole lines, counted errors, audit_required          | TestAuditOnAFullDisk, TestAuditRequired, TestAuditFileIsTheOneOfItsName
+//	the audit    | a name that looks like a line or a field     | JSON of one line, texts cut                          | FuzzAuditLine
+//	secrets      | scripts and variables in logs                | they are never written there                         | script host/audit
+//	files        | a path of a request leads out of its folder  | sessions are found in a map, names are checked       | TestBadInputCorpus, script host/abuse
+//	a session    | a page in the user's browser asks for it     | Origin, Sec-Fetch-*, form types are refused          | script host/wsman
+//	a terminal   | escapes in names, listings, errors           | refused by the host, neutralised by the cmdlets      | script host/hostile
+//	the numbers  | strangers, or a page, read the metrics       | loopback alone, Host and Origin checked              | script host/metrics
+//	a session    | a reload with a broken file opens the host   | such a file changes nothing                          | script host/reload
 package host

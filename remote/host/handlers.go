@@ -184,6 +184,9 @@ func (h *Host) handleRemove(w http.ResponseWriter, r *http.Request) (any, error)
 		return nil, err
 	}
 	line := &auditLine{Action: "Remove", Session: e.id}
+	if info, err := e.facts(); err == nil {
+		line.Name = info.Name
+	}
 	defer func() { h.audit.note(r, line) }()
 	if held, err := platform.LockHeld(e.lock()); err == nil && !held {
 		e.endOrphans(h.log)
