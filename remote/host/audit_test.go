@@ -26,7 +26,10 @@ import (
 func testHost(t testing.TB, conf *config.Host) *Host {
 	t.Helper()
 	dir := t.TempDir()
-	h := &Host{log: slog.New(slog.NewTextHandler(io.Discard, nil)), owner: "alice", token: "secret", metrics: newMetrics(), active: client.NewActivity()}
+	h := &Host{
+		log: slog.New(slog.NewTextHandler(io.Discard, nil)), owner: "alice", token: "secret", hostID: "id", metrics: newMetrics(),
+		active: client.NewActivity(),
+	}
 	h.env = func() []string { return []string{"HOME=" + dir} }
 	h.settings.Store(conf)
 	h.o.Config = conf
@@ -37,6 +40,13 @@ func testHost(t testing.TB, conf *config.Host) *Host {
 	h.quota = newQuota(h.dir, conf)
 	h.audit = newAudit(filepath.Join(dir, "audit.ndjson"), h)
 	t.Cleanup(h.audit.reopen)
+	h.accounts = accounts{known: map[string]knownAccount{}}
+	require.NoError(t, os.MkdirAll(h.o.Paths.HostDir(), 0o700))
+	var err error
+	h.certs, err = newCerts(&Options{Paths: h.o.Paths, Config: conf, Log: h.log})
+	require.NoError(t, err)
+	h.auth, err = newAuth(h)
+	require.NoError(t, err)
 	return h
 }
 

@@ -199,6 +199,9 @@ func (a *auth) admit(r *http.Request, user, method string, expiry time.Time) (*a
 		}
 	}
 	a.remember(user, nil)
+	if c := peerOf(r); c != nil {
+		c.gate.becomes(c, peerKnown)
+	}
 	p.bind(principal{Name: user, Method: method}, until)
 	return out, nil
 }
@@ -206,9 +209,16 @@ func (a *auth) admit(r *http.Request, user, method string, expiry time.Time) (*a
 // note keeps a record of an attempt. Why it was refused is for whoever reads the log.
 func (a *auth) note(r *http.Request, user, method, key string, err error) {
 	line := &auditLine{Action: "Enrol", User: user[:min(len(user), 64)], Method: method, Key: key}
-	if err != nil {
-		line.Refused = string(api.CodeAccessDenied)
+	if err == nil {
+		a.h.audit.note(r, line)
+		return
+	}
+	a.h.metrics.refusal(api.CodeAccessDenied)
+	if s := sightOf(r); s != nil {
+		s.audited = true
+	}
+	line.Refused, line.Address = string(api.CodeAccessDenied), r.RemoteAddr
+	if a.h.audit.refuse(addressOf(r.RemoteAddr), line) { // repeated ones are counted only
 		a.h.log.Warn("access denied", "user", line.User, "method", method, "from", r.RemoteAddr, "reason", err)
 	}
-	a.h.audit.note(r, line)
 }
