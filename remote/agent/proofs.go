@@ -227,7 +227,7 @@ func (k *computer) Ready(ctx context.Context) (int, error) {
 			return 0, ctx.Err()
 		}
 		switch {
-		case f.err == nil && mine: // also of a host that takes no proofs
+		case f.err == nil && mine: // what was enrolled for a moment only is good for this request
 			return p.number(), nil
 		case f.err == nil:
 		case !mine && (errors.Is(f.err, context.Canceled) || who.asker != nil && !f.asks):

@@ -23,6 +23,8 @@ const (
 	proveTime = 10 * time.Minute
 	// passwordTries is how often a password, or a passphrase, is asked for.
 	passwordTries = 3
+	// noProofsLife is how long it is believed of a host that it takes no proofs.
+	noProofsLife = time.Minute
 	// maxPassword bounds the file of a password in bytes.
 	maxPassword = 4096
 )
@@ -76,10 +78,10 @@ func (k *computer) prove(ctx context.Context, who *person) error {
 	p := &prover{k: k, who: who, user: k.user(), expiry: time.Now().Add(api.MaxEnrolment).UTC().Truncate(time.Second)}
 	defer p.drop()
 	enrolment, err := p.run(ctx)
-	if errors.Is(err, errNoProofs) {
-		return nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoProofs):
+		enrolment = &api.Enrolment{Until: time.Now().Add(noProofsLife)}
+	case err != nil:
 		return err
 	}
 	k.proofs.enrolled(enrolment, p.line.Take(), time.Now())
@@ -118,6 +120,8 @@ func (p *prover) ask(ctx context.Context) (err error) {
 		}
 		p.challenge, err = p.line.Challenge(ctx, &api.ChallengeRequest{User: p.user})
 		switch {
+		case err == nil && len(p.challenge.Nonce) != identity.NonceSize:
+			return errNoProofs // it answers everything
 		case err == nil:
 			p.methods = p.challenge.Methods
 			continue
