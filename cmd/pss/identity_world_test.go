@@ -57,6 +57,11 @@ const firstUID = 4001
 // newPeople starts a host of root's, or skips the test where that cannot be.
 func newPeople(t *testing.T, settings string) *people {
 	t.Helper()
+	return newPeopleOf(t, racePSS, settings)
+}
+
+func newPeopleOf(t *testing.T, bin func() (string, error), settings string) *people {
+	t.Helper()
 	if os.Geteuid() != 0 || exec.Command("unshare", "--mount", "true").Run() != nil {
 		t.Skip("a host of many users needs root and a mount namespace")
 	}
@@ -66,7 +71,7 @@ func newPeople(t *testing.T, settings string) *people {
 		group += fmt.Sprintf("%s:x:%d:\n", a.name, firstUID+i)
 		shadow += fmt.Sprintf("%s:%s:%s\n", a.name, a.password, a.aging)
 	}
-	w := newWorld(t, racePSS, map[string]string{
+	w := newWorld(t, bin, map[string]string{
 		"host.toml": shortLease + settings, "etc/passwd": passwd, "etc/group": group, "etc/shadow": shadow,
 	})
 	for _, name := range []string{"etc/passwd", "etc/group"} {
@@ -103,10 +108,7 @@ func (p *people) lets(user, text string) {
 	p.t.Helper()
 	path := p.path("people", user, ".ssh", "authorized_keys")
 	require.NoError(p.t, os.WriteFile(path, []byte(text), 0o600))
-	st, err := os.Stat(filepath.Dir(path))
-	require.NoError(p.t, err)
 	uid := int(p.uid(user))
-	_ = st
 	require.NoError(p.t, os.Chown(path, uid, uid))
 }
 

@@ -158,8 +158,13 @@ func database(ctx context.Context, which, name string) (string, error) {
 		return inFile("/etc/"+which, name)
 	}
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 2 {
-		return "", ErrNoAccount
+	if errors.As(err, &exit) {
+		switch exit.ExitCode() {
+		case 1: // some getents do not know every database
+			return inFile("/etc/"+which, name)
+		case 2:
+			return "", ErrNoAccount
+		}
 	}
 	line, _, _ := strings.Cut(text, "\n")
 	return line, err
