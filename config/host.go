@@ -52,7 +52,11 @@ type HostInfo struct {
 	InitStart    uint64 `json:",omitempty"` // of the first process that it sees: whether Pid means anything to the reader
 	HostID       string
 	Version      string
+	Serves       string // the one user whom it serves; ServesAll: everybody who has an account
 }
+
+// ServesAll stands in HostInfo.Serves of a host that runs as root.
+const ServesAll = "*"
 
 // LoadHost reads host.toml; a missing file gives the defaults.
 func (p Paths) LoadHost() (*Host, error) {

@@ -7,9 +7,9 @@ func init() { register("Host", nil, newHost) }
 func newHost() *command {
 	return &command{
 		name: "Host", synopsis: "Runs the host daemon of this computer in the foreground.",
-		notes: "One JSON line on standard output says address, port, fingerprint and pid once it takes requests. Run by root it serves all users of the computer, otherwise its own user only. " +
+		notes: "One JSON line on standard output says address, port, fingerprint and pid once it takes requests. Run by root it serves all users of the computer, otherwise its own user only: Serves in that line says whom, * is everybody. " +
 			"Nothing depends on it but reachability: it can be stopped and started while sessions run. host.toml holds the same settings; flags override it. " +
-			"A cmdlet aimed at localhost starts a host by itself. pss host rotate changes its key (pss help host rotate).",
+			"A cmdlet aimed at localhost starts a host by itself. pss host rotate changes its key, pss host passwd a password (pss help host rotate, pss help host passwd).",
 		params: []param{
 			value("Listen", "where requests are taken; port 0 picks a free one, none: only ssh and its own user reach it").takes(notEmpty("HOST:PORT")).byDefault("127.0.0.1:0"),
 			value("Lease", "silence after which a client counts as lost").byDefault("30s"),

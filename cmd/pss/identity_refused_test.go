@@ -197,6 +197,8 @@ func TestHostOfAUserLetsItsOwnerIn(t *testing.T) {
 	eventually(t, "bob's host listens", func() bool {
 		return config.ReadJSON(p.path("people", "bob", "pss", "host", "info.json"), &q.info) == nil && q.info.Port != 0
 	})
+	assert.Equal(t, "bob", q.info.Serves)
+	assert.Equal(t, config.ServesAll, p.info.Serves)
 	assert.Equal(t, http.StatusForbidden, q.call(nil).prove("alice", signer).StatusCode)
 	assert.Equal(t, http.StatusForbidden, q.call(nil).prove("root", signer).StatusCode)
 	c := q.call(nil)

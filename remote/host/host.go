@@ -222,6 +222,12 @@ func (h *Host) listen(own net.Listener) (all []net.Listener, at *net.TCPAddr, er
 func (h *Host) announce(addr *net.TCPAddr, ready io.Writer) error {
 	info := config.HostInfo{
 		Fingerprint: h.certs.fingerprint(), Fingerprints: h.certs.announced(), Pid: os.Getpid(), InitStart: platform.PresentLife().Init, HostID: h.hostID, Version: api.Version,
+		Serves: h.owner,
+	}
+	if h.front != nil {
+		info.Serves = config.ServesAll
+	} else if !h.o.Embedded && ready != nil {
+		h.log.Info("this host serves its own user only; one that root runs serves all of the computer", "user", h.owner)
 	}
 	if addr != nil {
 		info.Address, info.Port = addr.IP.String(), addr.Port
