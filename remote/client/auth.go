@@ -56,10 +56,15 @@ func (c *Client) known(ctx context.Context, f func() error) error {
 }
 
 // Introduce returns when the peer should know who asks; it may take the time of whoever is
-// asked.
+// asked: whether the peer is the right one, too.
 func (c *Client) Introduce(ctx context.Context) (proof int, err error) {
 	if c.Identity == nil {
 		return 0, nil
+	}
+	if c.Prepare != nil {
+		if err := c.Prepare(ctx); err != nil {
+			return 0, err
+		}
 	}
 	return c.Identity.Ready(ctx)
 }
