@@ -19,7 +19,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/crypto/ssh"
 
 	"pss/config"
 	"pss/remote/api"
@@ -207,43 +206,44 @@ func TestHostOfAUserLetsItsOwnerIn(t *testing.T) {
 	assert.Equal(t, http.StatusOK, c.ask(http.MethodGet, api.RouteSessions, nil).StatusCode, "they are bob's")
 }
 
+// authority makes a certificate one that signs others.
+func authority(c *x509.Certificate) {
+	c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
+}
+
+// commonName gives a certificate its name.
+func commonName(cn string) func(*x509.Certificate) {
+	return func(c *x509.Certificate) { c.Subject = pkix.Name{CommonName: cn} }
+}
+
 // A certificate of the authority is the user's that host.toml says, and no other is.
 func TestCertificatesOfUsers(t *testing.T) {
 	t.Parallel()
-	ca := newClientKey(t, nil, func(c *x509.Certificate) {
-		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
-	})
-	foreign := newClientKey(t, nil, func(c *x509.Certificate) {
-		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
-	})
-	self := newClientKey(t, nil, nil)
+	ca, foreign, self := newClientKey(t, nil, authority), newClientKey(t, nil, authority), newClientKey(t, nil, nil)
 	file := t.TempDir() + "/ca.pem"
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Certificate[0]}), 0o600))
 	p := newPeople(t, quick+fmt.Sprintf("client_ca_file = %q\n[certificates]\n%q = \"alice\"\n\"CN=bob\" = \"bob\"\n\"email:a@example.com\" = \"alice\"\n\"uri:spiffe://x/bob\" = \"bob\"\n\"CN=root\" = \"root\"\n\"CN=locked\" = \"locked\"\n",
 		file, client.Fingerprint(self.Leaf)))
-	named := func(cn string) func(*x509.Certificate) {
-		return func(c *x509.Certificate) { c.Subject = pkix.Name{CommonName: cn} }
-	}
 	for _, c := range []struct {
 		what   string
 		ca     *tls.Certificate
 		change func(*x509.Certificate)
 		want   string
 	}{
-		{"by CN", &ca, named("bob"), "bob"},
+		{"by CN", &ca, commonName("bob"), "bob"},
 		{"by mail", &ca, func(c *x509.Certificate) { c.EmailAddresses = []string{"a@example.com"} }, "alice"},
 		{"by URI", &ca, func(c *x509.Certificate) { c.URIs = []*url.URL{{Scheme: "spiffe", Host: "x", Path: "/bob"}} }, "bob"},
-		{"two users", &ca, func(c *x509.Certificate) { named("bob")(c); c.EmailAddresses = []string{"a@example.com"} }, "AuthenticationRequired"},
-		{"unknown name", &ca, named("carol"), "AuthenticationRequired"},
-		{"another authority", &foreign, named("bob"), "AuthenticationRequired"},
-		{"self-signed", nil, named("bob"), "AuthenticationRequired"},
-		{"expired", &ca, func(c *x509.Certificate) { named("bob")(c); c.NotAfter = time.Now().Add(-time.Minute) }, "AuthenticationRequired"},
+		{"two users", &ca, func(c *x509.Certificate) { commonName("bob")(c); c.EmailAddresses = []string{"a@example.com"} }, "AuthenticationRequired"},
+		{"unknown name", &ca, commonName("carol"), "AuthenticationRequired"},
+		{"another authority", &foreign, commonName("bob"), "AuthenticationRequired"},
+		{"self-signed", nil, commonName("bob"), "AuthenticationRequired"},
+		{"expired", &ca, func(c *x509.Certificate) { commonName("bob")(c); c.NotAfter = time.Now().Add(-time.Minute) }, "AuthenticationRequired"},
 		{"for servers", &ca, func(c *x509.Certificate) {
-			named("bob")(c)
+			commonName("bob")(c)
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		}, "AuthenticationRequired"},
-		{"root", &ca, named("root"), "AuthenticationRequired"},
-		{"locked", &ca, named("locked"), "AuthenticationRequired"},
+		{"root", &ca, commonName("root"), "AuthenticationRequired"},
+		{"locked", &ca, commonName("locked"), "AuthenticationRequired"},
 	} {
 		key := newClientKey(t, c.ca, c.change)
 		assert.Equal(t, c.want, p.call(&key).user(), c.what)
@@ -251,8 +251,7 @@ func TestCertificatesOfUsers(t *testing.T) {
 	assert.Equal(t, "alice", p.call(&self).user())
 	audit, err := os.ReadFile(p.path("host", "audit.ndjson"))
 	require.NoError(t, err)
-	assert.Contains(t, string(audit), `"User":"bob","Client":"","Address":"127.0.0.1:`)
-	assert.Contains(t, string(audit), `"Method":"Certificate","Key":"sha256:`)
+	assert.Regexp(t, `"User":"bob","Method":"Certificate","Address":"127\.0\.0\.1:\d+","Key":"sha256:`, string(audit))
 }
 
 // Attempts are counted: also the right password is refused after too many wrong ones.
@@ -267,62 +266,4 @@ func TestAttemptsAreLimited(t *testing.T) {
 	require.Equal(t, http.StatusOK, try("right"))
 	require.Equal(t, http.StatusForbidden, try("wrong"))
 	assert.Equal(t, http.StatusForbidden, try("right"))
-}
-
-// To a stranger every failure is the same, to the byte and in time.
-func TestFailuresAreTheSame(t *testing.T) {
-	t.Parallel()
-	n, bin, wait := 2, racePSS, "600ms" // a binary with the race detector takes its time
-	if slow() {
-		n, bin, wait = 200, thisPSS, "200ms"
-	}
-	p := newPeopleOf(t, bin, fmt.Sprintf("auth_failure_time = %q\nauth_attempts = 100000\n", wait))
-	signer, line := newSigner(t)
-	wrong, _ := newSigner(t)
-	for _, a := range accounts {
-		p.lets(a.name, line)
-	}
-	r := p.feed(strings.NewReader("right\n"), "host", "passwd", "alice")
-	require.Zero(t, r.code, r.err)
-	password := func(user, password string) func(*caller) *reply {
-		return func(c *caller) *reply {
-			return c.ask(http.MethodPost, api.RoutePassword, &api.PasswordRequest{User: user, Password: password})
-		}
-	}
-	key := func(user string, s ...ssh.Signer) func(*caller) *reply {
-		return func(c *caller) *reply {
-			r := proof(t, c.binding(user, c.nonce(user)), s...)
-			return c.ask(http.MethodPost, api.RouteProof, r)
-		}
-	}
-	cases := map[string]func(*caller) *reply{
-		"unknown user": key("carol", signer), "wrong key": key("alice", wrong), "locked": key("locked", signer), "expired": key("expired", signer),
-		"no shell": key("noshell", signer), "root": key("root", signer), "no name": key("", signer), "no key": key("alice"),
-		"wrong password": password("alice", "wrong"), "password of nobody": password("carol", "wrong"), "no password": password("bob", ""),
-		"basic": func(c *caller) *reply {
-			return c.ask(http.MethodPost, api.RouteHeartbeat, nil, func(r *http.Request) { r.SetBasicAuth("alice", "wrong") })
-		},
-	}
-	answers, medians := map[string]string{}, map[string]time.Duration{}
-	for name, try := range cases { // one after the other: two at once would wait for each other
-		var took []time.Duration
-		for range n {
-			r := try(p.call(nil))
-			r.Header.Del("Date")
-			if name == "basic" {
-				r.Header.Del("Connection") // it is a request that anybody may make
-			}
-			took = append(took, r.took)
-			answers[fmt.Sprint(r.StatusCode, r.Header, string(r.body))] = name
-		}
-		slices.Sort(took)
-		medians[name] = took[len(took)/2]
-	}
-	assert.Len(t, answers, 1, "%v", answers)
-	least, most := time.Hour, time.Duration(0)
-	for _, m := range medians {
-		least, most = min(least, m), max(most, m)
-	}
-	t.Logf("medians of %d: %v", n, medians)
-	assert.LessOrEqual(t, most, least+least/10, "%v", medians)
 }

@@ -31,13 +31,14 @@ import (
 //	hostile  a host whose every text would change the terminal that shows it
 //
 //	-pinned  config.toml has its fingerprint
+//	-token   config.toml names a token, so that nobody is asked who they are
 //	-tls12   it knows no TLS 1.3
 //
 // $NAME is its address. NAME.log gets a line for each request: how it is asked, and
 // with which Authorization.
 func cmdListener(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: listener NAME winrm|other|old|ahead|behind|hostile [-pinned] [-tls12]")
+		ts.Fatalf("usage: listener NAME winrm|other|old|ahead|behind|hostile [-pinned] [-token] [-tls12]")
 	}
 	name := args[0]
 	answer, known := map[string]http.HandlerFunc{
@@ -60,11 +61,15 @@ func cmdListener(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.TLS = &tls.Config{}
+	entry := fmt.Sprintf("[computers.%s]\n", name)
 	pinned := false
 	for _, word := range args[2:] {
 		switch word {
 		case "-pinned":
 			pinned = true
+		case "-token":
+			ts.Check(os.WriteFile(ts.MkAbs(name+".token"), []byte("secret\n"), 0o600))
+			entry += fmt.Sprintf("token_file = %q\n", ts.MkAbs(name+".token"))
 		case "-tls12":
 			srv.TLS.MaxVersion = tls.VersionTLS12
 		default:
@@ -76,7 +81,7 @@ func cmdListener(ts *testscript.TestScript, neg bool, args []string) {
 		srv.Close()
 		file.Close()
 	})
-	entry := fmt.Sprintf("[computers.%s]\naddress = %q\n", name, srv.Listener.Addr())
+	entry += fmt.Sprintf("address = %q\n", srv.Listener.Addr())
 	if pinned {
 		entry += fmt.Sprintf("fingerprint = %q\n", client.Fingerprint(srv.Certificate()))
 	}

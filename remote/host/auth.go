@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pss/config"
@@ -33,12 +34,9 @@ const (
 type auth struct {
 	h         *Host
 	own       bool // only the owner is let in
-	policy    identity.Policy
-	keyFile   string
+	terms     atomic.Pointer[terms]
 	passwords identity.Passwords
 	enrolled  *identity.Enrolments
-	certs     *identity.Certificates
-	failure   time.Duration
 	addresses *identity.Limiter
 	users     *identity.Limiter
 	slots     chan struct{}
@@ -47,47 +45,79 @@ type auth struct {
 	checked map[string]verdict
 }
 
-// verdict is what was true of an account at that time.
+// terms are what host.toml says of who is let in. They change as a whole.
+type terms struct {
+	policy    identity.Policy
+	keyFile   string
+	certs     *identity.Certificates
+	certified bool          // certs names somebody
+	passwords *bool         // whether they are taken; nil: once there is one
+	failure   time.Duration // when a refusal is told
+	attempts  int           // in a minute
+}
+
+// verdict is what was true of an account at that time, under those terms.
 type verdict struct {
-	at  time.Time
-	err error
+	at    time.Time
+	under *terms
+	err   error
+}
+
+// newTerms reads what the settings name. An error says what is wrong with them.
+func newTerms(c *config.Host) (*terms, error) {
+	if err := identity.CheckKeyFilePattern(c.AuthorizedKeysFile); err != nil {
+		return nil, err
+	}
+	certs, err := identity.OpenCertificates(c.ClientCAFile, c.Certificates)
+	if err != nil {
+		return nil, err
+	}
+	t := &terms{
+		policy: identity.Policy{
+			Shadow: os.Geteuid() == 0, PermitRoot: c.PermitRoot, DenyUsers: c.DenyUsers, AllowUsers: c.AllowUsers, AllowGroups: c.AllowGroups,
+		},
+		keyFile: c.AuthorizedKeysFile, certs: certs, certified: len(c.Certificates) > 0,
+		passwords: c.PasswordAuthentication, failure: c.AuthFailureTime.Or(config.DefaultAuthFailureTime), attempts: c.AuthAttempts,
+	}
+	if t.attempts <= 0 {
+		t.attempts = config.DefaultAuthAttempts
+	}
+	return t, nil
 }
 
 func newAuth(h *Host) (*auth, error) {
-	c := h.o.Config
-	if err := identity.CheckKeyFilePattern(c.AuthorizedKeysFile); err != nil {
+	t, err := newTerms(h.o.Config)
+	if err != nil {
 		return nil, err
 	}
 	enrolled, err := identity.OpenEnrolments(h.o.Paths.EnrolmentFile())
 	if err != nil {
 		return nil, fmt.Errorf("enrolments: %w", err)
 	}
-	certs, err := identity.OpenCertificates(c.ClientCAFile, c.Certificates)
-	if err != nil {
-		return nil, err
-	}
-	attempts := c.AuthAttempts
-	if attempts <= 0 {
-		attempts = config.DefaultAuthAttempts
-	}
-	root := os.Geteuid() == 0
-	return &auth{
-		h: h, own: !root || h.o.Embedded,
-		policy: identity.Policy{
-			Shadow: root, PermitRoot: c.PermitRoot, DenyUsers: c.DenyUsers, AllowUsers: c.AllowUsers, AllowGroups: c.AllowGroups,
-		},
-		keyFile: c.AuthorizedKeysFile, passwords: identity.Passwords{Path: h.o.Paths.PasswordFile()},
-		enrolled: enrolled, certs: certs,
-		failure:   c.AuthFailureTime.Or(config.DefaultAuthFailureTime),
-		addresses: identity.NewLimiter(attempts), users: identity.NewLimiter(attempts),
+	a := &auth{
+		h: h, own: os.Geteuid() != 0 || h.o.Embedded,
+		passwords: identity.Passwords{Path: h.o.Paths.PasswordFile()}, enrolled: enrolled,
+		addresses: identity.NewLimiter(t.attempts), users: identity.NewLimiter(t.attempts),
 		slots: make(chan struct{}, maxAttempts), checked: map[string]verdict{},
-	}, nil
+	}
+	a.terms.Store(t)
+	return a, nil
+}
+
+// take lets the terms count from the next request on. What was found out about accounts
+// under those before counts no more; enrolments stay.
+func (a *auth) take(t *terms) {
+	a.addresses.Limit(t.attempts)
+	a.users.Limit(t.attempts)
+	if !planted.On("terms-kept") {
+		a.terms.Store(t)
+	}
 }
 
 // methods lists what strangers may try, the same for everybody.
 func (a *auth) methods() []string {
 	list := []string{api.MethodPublicKey}
-	if len(a.h.o.Config.Certificates) > 0 {
+	if a.terms.Load().certified {
 		list = append(list, api.MethodCertificate)
 	}
 	if a.takesPasswords() {
@@ -97,15 +127,15 @@ func (a *auth) methods() []string {
 }
 
 func (a *auth) takesPasswords() bool {
-	if p := a.h.o.Config.PasswordAuthentication; p != nil {
+	if p := a.terms.Load().passwords; p != nil {
 		return *p
 	}
 	return a.passwords.Any()
 }
 
 // inspect returns the account of that name, or one to do the same work with, and why it
-// may not be used.
-func (a *auth) inspect(ctx context.Context, user string) (*identity.Account, error) {
+// may not be used under these terms.
+func (a *auth) inspect(ctx context.Context, t *terms, user string) (*identity.Account, error) {
 	var account *identity.Account
 	err := identity.ErrNoAccount
 	if !a.own || user == a.h.owner {
@@ -114,31 +144,33 @@ func (a *auth) inspect(ctx context.Context, user string) (*identity.Account, err
 	if err != nil {
 		account = identity.Nobody(ctx)
 	}
-	return account, errors.Join(err, a.policy.Check(ctx, account))
+	return account, errors.Join(err, t.policy.Check(ctx, account))
 }
 
-// fit fails if the user may not be used any more. The answer may be a minute old.
+// fit fails if the user may not be used any more. The answer may be a minute old, but is
+// one under the present terms.
 func (a *auth) fit(ctx context.Context, user string) error {
+	t := a.terms.Load()
 	a.mu.Lock()
 	v, ok := a.checked[user]
 	a.mu.Unlock()
-	if ok && time.Since(v.at) < recheck || planted.On("account-checked-once") {
+	if ok && v.under == t && time.Since(v.at) < recheck || planted.On("account-checked-once") {
 		return v.err
 	}
-	_, err := a.inspect(ctx, user)
+	_, err := a.inspect(ctx, t, user)
 	if ctx.Err() == nil {
-		a.remember(user, err)
+		a.remember(user, verdict{at: time.Now(), under: t, err: err})
 	}
 	return err
 }
 
-func (a *auth) remember(user string, err error) {
+func (a *auth) remember(user string, v verdict) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.checked) >= maxChecked {
 		clear(a.checked)
 	}
-	a.checked[user] = verdict{at: time.Now(), err: err}
+	a.checked[user] = v
 }
 
 // known finds the user of a request without new proof: the connection is bound, or its
@@ -166,7 +198,7 @@ func (a *auth) known(r *http.Request) (principal, bool) {
 
 // certified finds the user for whom the certificate stands.
 func (a *auth) certified(r *http.Request, p *guest, state *tls.ConnectionState) (principal, bool) {
-	user, err := a.certs.User(state.PeerCertificates, time.Now())
+	user, err := a.terms.Load().certs.User(state.PeerCertificates, time.Now())
 	if user == "" && err == nil {
 		return principal{}, false
 	}
@@ -198,7 +230,6 @@ func (a *auth) admit(r *http.Request, user, method string, expiry time.Time) (*a
 			return nil, err
 		}
 	}
-	a.remember(user, nil)
 	if c := peerOf(r); c != nil {
 		c.gate.becomes(c, peerKnown)
 	}

@@ -117,7 +117,8 @@ func (a *auth) wait(ctx context.Context, start time.Time) {
 	if planted.On("failures-at-once") {
 		return
 	}
-	rest := a.failure - time.Since(start)%a.failure
+	whole := a.terms.Load().failure
+	rest := whole - time.Since(start)%whole
 	select {
 	case <-time.After(rest):
 	case <-ctx.Done():
@@ -150,7 +151,7 @@ func (a *auth) checkPassword(r *http.Request, user, password string) error {
 		return err
 	}
 	defer end()
-	_, err = a.inspect(r.Context(), user)
+	_, err = a.inspect(r.Context(), a.terms.Load(), user)
 	ok, perr := a.passwords.Check(r.Context(), user, password)
 	if perr == nil && !ok {
 		perr = errors.New("the password is wrong")
@@ -177,8 +178,9 @@ func (a *auth) prove(r *http.Request, in *api.ProofRequest) (string, error) {
 		errs = append(errs, errors.New("the proof has expired"))
 	}
 	b, err := a.binding(r, in)
-	account, aerr := a.inspect(r.Context(), in.User)
-	keys, kerr := identity.AuthorizedKeys(r.Context(), account, a.keyFile)
+	t := a.terms.Load()
+	account, aerr := a.inspect(r.Context(), t, in.User)
+	keys, kerr := identity.AuthorizedKeys(r.Context(), account, t.keyFile)
 	key, perr := a.match(r, in.Proofs, keys, a.messages(b))
 	return key, errors.Join(append(errs, err, aerr, kerr, perr)...)
 }

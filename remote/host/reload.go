@@ -14,8 +14,12 @@ import (
 	"pss/remote/client"
 )
 
-// fixed are the keys of host.toml that count at the start alone.
-var fixed = []string{"listen", "linger", "lease", "metrics_listen", "header_timeout", "max_header_bytes", "spare_session_hosts"}
+// fixed are the keys of host.toml that count at the start alone. The files that the last
+// three name are read again when they are replaced.
+var fixed = []string{
+	"listen", "linger", "lease", "metrics_listen", "header_timeout", "max_header_bytes", "spare_session_hosts",
+	"certificate_file", "key_file", "next_certificate_file",
+}
 
 // conf is host.toml as it stands now. What was read must not be changed.
 func (h *Host) conf() *config.Host { return h.settings.Load() }
@@ -57,12 +61,17 @@ func (h *Host) reload(context.Context) {
 		return
 	}
 	fresh, err := h.o.Load()
+	var t *terms
+	if err == nil {
+		t, err = newTerms(fresh)
+	}
 	if err != nil {
 		line.refused(err)
 		h.log.Error("host.toml not taken; what was read before still counts", "error", err)
 		return
 	}
 	changed, waits := h.take(fresh)
+	h.auth.take(t)
 	line.Detail = strings.Join(changed, " ")
 	h.log.Info("host.toml read anew", "changed", changed)
 	if len(waits) > 0 {

@@ -13,16 +13,29 @@ const maxCounted = 10000
 
 // Limiter counts attempts by a key: so many in a minute, and no more.
 type Limiter struct {
+	mu        sync.Mutex // guards both
 	perMinute int
-
-	mu     sync.Mutex // guards counts
-	counts map[string]*rate.Limiter
+	counts    map[string]*rate.Limiter
 }
 
 // NewLimiter allows n attempts in a minute for each key.
 func NewLimiter(n int) *Limiter {
 	return &Limiter{perMinute: n, counts: map[string]*rate.Limiter{}}
 }
+
+// Limit allows n attempts in a minute from now on. Nobody gets those back that were counted.
+func (l *Limiter) Limit(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.perMinute = n
+	for _, c := range l.counts {
+		c.SetLimit(l.pace())
+		c.SetBurst(n)
+	}
+}
+
+// pace is how fast attempts come back.
+func (l *Limiter) pace() rate.Limit { return rate.Every(time.Minute / time.Duration(l.perMinute)) }
 
 // Allow counts an attempt, and reports whether it is within the limit.
 func (l *Limiter) Allow(key string) bool {
@@ -33,7 +46,7 @@ func (l *Limiter) Allow(key string) bool {
 		if len(l.counts) >= maxCounted {
 			l.forget()
 		}
-		c = rate.NewLimiter(rate.Every(time.Minute/time.Duration(l.perMinute)), l.perMinute)
+		c = rate.NewLimiter(l.pace(), l.perMinute)
 		l.counts[key] = c
 	}
 	return c.Allow()
