@@ -49,17 +49,19 @@ func TestReloadOfWhoIsLetIn(t *testing.T) {
 	p.lets("alice", line)
 	p.lets("bob", line)
 	key := newClientKey(t, nil, nil)
-	c := p.call(&key)
-	require.Equal(t, http.StatusOK, c.prove("alice", signer).StatusCode)
-	require.Equal(t, "alice", c.user())
+	require.Equal(t, http.StatusOK, p.call(&key).prove("alice", signer).StatusCode)
 	sees := func(want, when string) {
 		t.Helper()
-		assert.Equal(t, want, c.user(), "bound: %s", when)
-		assert.Equal(t, want, p.call(&key).user(), "enrolled: %s", when)
+		assert.Equal(t, want, p.call(&key).user(), when)
 	}
+	sees("alice", "enrolled")
+	bound := p.call(nil)
+	require.Equal(t, http.StatusOK, bound.prove("alice", signer).StatusCode)
+	require.Equal(t, "alice", bound.user())
 	const nobody = "AuthenticationRequired"
 
 	assert.Contains(t, p.reload(quick+"deny_users = [\"alice\"]\n"), `"Detail":"deny_users"`)
+	assert.Equal(t, nobody, bound.user(), "the connection that alice has proved")
 	sees(nobody, "denied")
 	assert.Equal(t, http.StatusForbidden, p.call(nil).prove("alice", signer).StatusCode)
 	assert.Contains(t, p.reload(quick+"client_ca_file = \"/none/of/that\"\n"), `"Result":"Refused"`)

@@ -52,5 +52,5 @@ func TestThreatTable(t *testing.T) {
 			assert.True(t, tests[test], "%s: there is no test %s", line, name)
 		}
 	}
-	assert.GreaterOrEqual(t, rows, 15)
+	assert.GreaterOrEqual(t, rows, 28)
 }

@@ -52,7 +52,7 @@ func (a *Agent) create(ctx context.Context, c *clientSession, e *entry, req *api
 	host := a.hostFor(c, req.ComputerName)
 	// Somebody may be asked, which takes longer than a session may take to be made. A
 	// computer out of reach is tried again below.
-	if _, err := host.Introduce(ctx); api.IsCode(err, api.CodeAccessDenied) || api.IsCode(err, api.CodeInvalidArgument) {
+	if _, err := host.Introduce(meetWithin(ctx, limit)); api.IsCode(err, api.CodeAccessDenied) || api.IsCode(err, api.CodeInvalidArgument) {
 		a.forget(c, e)
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (a *Agent) create(ctx context.Context, c *clientSession, e *entry, req *api
 		return nil, openedLate(ctx, err, e.computer, limit, makeTimeout)
 	case err != nil:
 		a.forget(c, e)
-		return nil, err
+		return nil, openedLate(ctx, err, e.computer, limit, makeTimeout)
 	}
 	planted.Point("agent-made")
 	a.use(req.ComputerName)

@@ -220,11 +220,12 @@ func (k *computer) Ready(ctx context.Context) (int, error) {
 			p.flight = nil
 			p.mu.Unlock()
 			close(f.done)
-		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return 0, ctx.Err()
+		} else {
+			select {
+			case <-f.done:
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
 		}
 		switch {
 		case f.err == nil && mine: // what was enrolled for a moment only is good for this request

@@ -112,7 +112,9 @@ func (p *prover) run(ctx context.Context) (*api.Enrolment, error) {
 func (p *prover) ask(ctx context.Context) (err error) {
 	for try := 0; p.challenge == nil; try++ {
 		if p.line == nil {
-			conn, err := p.k.connectNew(ctx)
+			there, arrived := meeting(ctx)
+			conn, err := p.k.connectNew(there)
+			arrived()
 			if err != nil {
 				return err
 			}
@@ -137,6 +139,22 @@ func (p *prover) ask(ctx context.Context) (err error) {
 		p.challenge = nil
 	}
 	return nil
+}
+
+type meetingKey struct{}
+
+// meetWithin bounds in ctx each connection on which something is proved: a session option
+// says how long a computer may take to answer, and whoever is asked there may take longer.
+func meetWithin(ctx context.Context, limit time.Duration) context.Context {
+	return context.WithValue(ctx, meetingKey{}, limit)
+}
+
+// meeting is ctx for one connection.
+func meeting(ctx context.Context) (context.Context, context.CancelFunc) {
+	if limit, ok := ctx.Value(meetingKey{}).(time.Duration); ok {
+		return context.WithTimeout(ctx, limit)
+	}
+	return ctx, func() {}
 }
 
 // errNoProofs says that whatever answers takes no proofs: it says itself what it makes of a

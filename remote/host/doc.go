@@ -19,20 +19,33 @@
 // test that fails without it. TestThreatTable reads the table: every row names tests or
 // scripts that exist.
 //
-//	Asset        | Threat                                       | Defence                                              | Test
-//	the host     | connections of strangers pile up             | gate: limits, the oldest of the busiest address goes | TestStrangersCannotPileUp
-//	the host     | slow heads and bodies of requests            | times for handshake, head, body and login            | TestStrangersCannotPileUp, script host/abuse
-//	the host     | a client asks for much and takes nothing     | a time for each piece of an answer                   | TestWhoDoesNotReadIsCut
-//	the host     | large bodies and many requests at once       | limits by user, route and in bytes                   | TestRequestsUnderWayAreBounded
-//	the host     | input that no client of ours sends           | decoders that fuzzing and a corpus know              | TestBadInputCorpus, FuzzHandler, FuzzFrame
-//	the disk     | refusals of a stranger fill the audit log    | lines by address and minute, rotation                | TestRefusalsAreBounded, TestAuditRotates, script host/audit
-//	the disk     | sessions and output without end              | max_sessions, max_spool_bytes                        | script host/reload
-//	the audit    | it is full, torn, moved or cannot be written | whole lines, counted errors, audit_required          | TestAuditOnAFullDisk, TestAuditRequired, TestAuditFileIsTheOneOfItsName
-//	the audit    | a name that looks like a line or a field     | JSON of one line, texts cut                          | FuzzAuditLine
-//	secrets      | scripts and variables in logs                | they are never written there                         | script host/audit
-//	files        | a path of a request leads out of its folder  | sessions are found in a map, names are checked       | TestBadInputCorpus, script host/abuse
-//	a session    | a page in the user's browser asks for it     | Origin, Sec-Fetch-*, form types are refused          | script host/wsman
-//	a terminal   | escapes in names, listings, errors           | refused by the host, neutralised by the cmdlets      | script host/hostile
-//	the numbers  | strangers, or a page, read the metrics       | loopback alone, Host and Origin checked              | script host/metrics
-//	a session    | a reload with a broken file opens the host   | such a file changes nothing                          | script host/reload
+//	Asset           | Threat                                           | Defence                                              | Test
+//	the host        | connections of strangers pile up                 | gate: limits, the oldest of the busiest address goes | TestStrangersCannotPileUp
+//	the host        | slow heads and bodies of requests                | times for handshake, head, body and login            | TestStrangersCannotPileUp, script host/abuse
+//	the host        | a client asks for much and takes nothing         | a time for each piece of an answer                   | TestWhoDoesNotReadIsCut
+//	the host        | large bodies and many requests at once           | limits by user, route and in bytes                   | TestRequestsUnderWayAreBounded
+//	the host        | input that no client of ours sends               | decoders that fuzzing and a corpus know              | TestBadInputCorpus, FuzzHandler, FuzzFrame
+//	the disk        | refusals of a stranger fill the audit log        | lines by address and minute, rotation                | TestRefusalsAreBounded, TestAuditRotates, script host/audit
+//	the disk        | sessions and output without end                  | max_sessions, max_spool_bytes                        | script host/reload
+//	the audit       | it is full, torn, moved or cannot be written     | whole lines, counted errors, audit_required          | TestAuditOnAFullDisk, TestAuditRequired, TestAuditFileIsTheOneOfItsName
+//	the audit       | a name that looks like a line or a field         | JSON of one line, texts cut                          | FuzzAuditLine
+//	secrets         | scripts and variables in logs                    | they are never written there                         | script host/audit
+//	files           | a path of a request leads out of its folder      | sessions are found in a map, names are checked       | TestBadInputCorpus, script host/abuse
+//	a session       | a page in the user's browser asks for it         | Origin, Sec-Fetch-*, form types are refused          | script host/wsman
+//	a terminal      | escapes in names, listings, errors               | refused by the host, neutralised by the cmdlets      | script host/hostile
+//	the numbers     | strangers, or a page, read the metrics           | loopback alone, Host and Origin checked              | script host/metrics
+//	a session       | a reload with a broken file opens the host       | such a file changes nothing                          | script host/reload
+//	connection      | replayed or relayed proof, another TLS key       | single-use nonce, keying material, TLS key signed    | TestProofIsGoodOnceAndHere, TestRelayedProofIsWorthless
+//	an account      | locked, expired, nologin, root, numeric names    | OpenSSH's rules                                      | TestRulesOfOpenSSH, TestShadow, TestListsOfUsers
+//	an account      | denied while its user is let in                  | looked at each minute, and after SIGHUP              | TestReloadOfWhoIsLetIn, TestEnrolmentEnds
+//	keys            | authorized_keys: of others, a link, options      | StrictModes, read as the user, key refused           | TestKeyFileOfOthersIsNotRead, TestKeysOfALinkToRootsFile, TestOptionsOfAKey
+//	passwords       | guessing, memory for hashes                      | argon2id, two at once, rate limits                   | TestAttemptsAreLimited, TestPasswords
+//	who exists      | wording and timing of a refusal                  | one answer at a fixed moment                         | TestFailuresAreTheSame
+//	token, commands | somebody in the middle                           | nothing is sent before the key is judged             | script trust/between
+//	a pin           | accept-new, skips or a question replace it       | what is added never replaces                         | script trust/changed-key, TestPins
+//	a pin           | a certificate shown without its key              | pinned after the key was proved                      | TestKeyIsRememberedOnlyWhenProved
+//	a pin           | keys announced by somebody else                  | the key shown is among them; bounded                 | TestAnnouncedKeys
+//	connection      | of a cmdlet that skips checks, used by another   | kept by how it was trusted                           | script trust/authorities
+//	a session       | TLS 1.2, or a former key resumed                 | 1.3 only, a configuration for each key               | TestTLSOfBothSides
+//	credentials     | a session with the maker's agent, from elsewhere | connected from its own computer alone                | script scenarios/80-network-access
 package host
