@@ -14,6 +14,7 @@ const (
 	systemConfig  = "/etc/pss"
 	systemState   = "/var/lib/pss"
 	systemRuntime = "/run/pss"
+	systemInfo    = "host.json"
 )
 
 // System returns the folders of the daemon that root runs for all users. PSS_HOME,
@@ -51,7 +52,37 @@ type SystemHostInfo struct {
 
 // SystemInfo is host.json, which root's daemon for all users writes once it serves and
 // which others may believe: nobody else can write in its folder.
-func (p Paths) SystemInfo() string { return filepath.Join(p.Runtime, "host.json") }
+func (p Paths) SystemInfo() string { return filepath.Join(p.Runtime, systemInfo) }
+
+// Daemon returns what the daemon of the system tells, which is what localhost means; false:
+// there is none, or PSS_HOME is set, or it stands where somebody else than root could have
+// written it.
+func Daemon() (SystemHostInfo, bool) {
+	if os.Getenv("PSS_HOME") != "" {
+		return SystemHostInfo{}, false
+	}
+	info, err := Paths{State: systemState, Runtime: systemRuntime}.readSystemInfo()
+	return info, err == nil && info.Socket != ""
+}
+
+// DaemonMark changes whenever the daemon of the system starts or ends.
+func DaemonMark() string {
+	st, err := os.Lstat(filepath.Join(systemRuntime, systemInfo))
+	if err != nil || os.Getenv("PSS_HOME") != "" {
+		return ""
+	}
+	return st.ModTime().String()
+}
+
+// readSystemInfo reads host.json, if nobody but root can have made it.
+func (p Paths) readSystemInfo() (info SystemHostInfo, err error) {
+	for _, path := range []string{p.Runtime, p.SystemInfo()} {
+		if err := platform.CheckTrusted(path, 0); err != nil && !planted.On("host-json-of-anybody") {
+			return info, err
+		}
+	}
+	return info, ReadJSON(p.SystemInfo(), &info)
+}
 
 // RemoteDisabled is the mark that Disable-PSRemoting leaves: while it is there, no
 // session is made for another computer.

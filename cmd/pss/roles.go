@@ -168,7 +168,8 @@ func runWorker(ctx context.Context, paths config.Paths) error {
 }
 
 // runRelay is the far end of an ssh: it joins our standard input and output to the
-// user's own host, which is started if it does not run, without a port.
+// daemon of this computer, or, where none serves, to the user's own host, which is started
+// if it does not run, without a port.
 func runRelay(ctx context.Context, paths config.Paths, in verbs.HostSettings) error {
 	platform.SetProcessName("pss-relay")
 	heartbeat, err := api.ParseDuration(cmp.Or(in.Heartbeat, config.DefaultHeartbeat.String()), time.Second)
@@ -178,9 +179,14 @@ func runRelay(ctx context.Context, paths config.Paths, in verbs.HostSettings) er
 	// Like a role it mostly waits, and what it passes on goes from one goroutine to the
 	// next: on one processor that wakes no threads.
 	runtime.GOMAXPROCS(1)
+	from := client.FromSSH(os.Getenv("SSH_CONNECTION"))
+	daemon := &client.Daemon{From: from, Find: func() (string, bool) {
+		info, ok := config.Daemon()
+		return info.Socket, ok
+	}}
 	r := &sshlink.Relay{
 		In: platform.Polled(os.Stdin), Out: platform.Polled(os.Stdout), Hello: in.Hello, Heartbeat: heartbeat,
-		Dial: client.DialOwner(paths.HostSocket(), client.FromSSH(os.Getenv("SSH_CONNECTION")), startOwn(paths)),
+		Dial: daemon.Or(client.DialOwner(paths.HostSocket(), from, startOwn(paths))),
 	}
 	return r.Run(ctx)
 }

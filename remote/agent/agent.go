@@ -34,6 +34,7 @@ type Agent struct {
 	askers *askers
 	active *client.Activity
 	trust  *trust
+	daemon *client.Daemon
 
 	mu        sync.Mutex // guards what follows; never held over a network call
 	confTime  time.Time  // of the config.toml whose computers are known
@@ -107,7 +108,7 @@ func newAgent(paths config.Paths, log *slog.Logger) (*Agent, error) {
 		conf = &config.Client{}
 	}
 	a := &Agent{
-		paths: paths, conf: conf, log: log, uid: os.Geteuid(), active: client.NewActivity(), askers: newAskers(), trust: newTrust(paths),
+		paths: paths, conf: conf, log: log, uid: os.Geteuid(), active: client.NewActivity(), askers: newAskers(), trust: newTrust(paths), daemon: newDaemon(),
 		clients: map[string]*clientSession{}, computers: map[string]*computer{}, proofs: map[string]*proofs{},
 		jobs: map[string]*job{}, jobChange: uint64(time.Now().UnixNano()), jobWake: make(chan struct{}),
 	}

@@ -44,6 +44,7 @@ type entry struct {
 
 	parting *parting  // its disconnect is under way
 	making  bool      // its creation is under way
+	shared  bool      // of a run-as configuration of this computer's daemon
 	asked   time.Time // when we last asked the host for it alone: no earlier listing knows better
 }
 
@@ -149,7 +150,7 @@ func (a *Agent) endClient(c *clientSession) {
 func (a *Agent) closeIdle(c *clientSession, e *entry) {
 	ctx, cancel := context.WithTimeout(a.ctx, 10*time.Second)
 	defer cancel()
-	cl := a.hostFor(c, e.computer)
+	cl := a.hostOfEntry(c, e)
 	s, err := cl.Session(ctx, e.instance)
 	if err != nil || s.State != api.StateDisconnected || s.Availability != api.AvailabilityNone ||
 		s.CommandState != api.CommandNone || s.Runspace.Epoch != e.epoch {

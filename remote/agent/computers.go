@@ -73,7 +73,7 @@ func (a *Agent) computerLocked(name string) *computer {
 	case err == nil:
 		c.dial = c.otherWay
 	case c.local:
-		c.dial = again(c.dial)
+		c.dial = a.daemon.Or(again(c.dial))
 	default:
 		c.proofs = a.proofsLocked(c)
 	}
@@ -108,10 +108,19 @@ func (a *Agent) reloadLocked() {
 
 // hostFor returns the client for the computer on behalf of a client session.
 func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
+	return a.hostBy(c, name, false)
+}
+
+// hostBy is hostFor. With shared, it is for a session that only the daemon of this
+// computer has.
+func (a *Agent) hostBy(c *clientSession, name string, shared bool) *client.Client {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k := a.computerLocked(name)
 	key := c.key
+	if shared = shared && k.local; shared {
+		key += " shared"
+	}
 	connecting := connectingTime(name)
 	if connecting > 0 {
 		key += " " + connecting.String()
@@ -124,9 +133,14 @@ func (a *Agent) hostFor(c *clientSession, name string) *client.Client {
 			Header:  http.Header{api.HeaderClient: {a.clientID(c)}},
 			Timeout: open, KeptTimeout: open / 3, Retry: open, Lost: k.lost,
 		}
-		if k.link != nil {
+		switch {
+		case k.link != nil:
 			cl.Prepare = func(ctx context.Context) error { return k.reach(ctx, connecting) }
-		} else if !k.local {
+		case shared:
+			cl.Dial = k.connectShared
+		case k.local:
+			cl.Distinct = daemonMark
+		default:
 			cl.Prepare, cl.Distinct, cl.Seen = k.meet, k.terms, k.seen
 		}
 		k.pool[key] = cl
@@ -295,7 +309,9 @@ func (k *computer) beat() {
 	cl := &client.Client{Dial: k.connect, Token: k.token, Host: "pss-host", Identity: k.identity()}
 	if k.link != nil {
 		cl.Prepare = func(ctx context.Context) error { return k.reach(ctx, 0) }
-	} else if !k.local {
+	} else if k.local {
+		cl.Distinct = daemonMark
+	} else {
 		cl.Seen = k.seen
 	}
 	defer cl.CloseIdle()

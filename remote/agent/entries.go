@@ -46,6 +46,15 @@ func (e *entry) learn(s *api.Session) bool {
 	return *e != before || e.id != 0 && before.name == ""
 }
 
+// learnLocked is learn, and whether the session is one that the daemon alone has.
+func (a *Agent) learnLocked(e *entry, s *api.Session) bool {
+	before := e.shared
+	if a.computerLocked(e.computer).local {
+		e.shared = a.isShared(s)
+	}
+	return e.learn(s) || e.shared != before
+}
+
 func (c *clientSession) sortedLocked() []*entry {
 	list := make([]*entry, 0, len(c.entries))
 	for _, e := range c.entries {

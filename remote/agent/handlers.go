@@ -86,7 +86,7 @@ func (a *Agent) target(r *http.Request, c *clientSession) (*entry, *client.Clien
 	if err != nil {
 		return nil, nil, err
 	}
-	return e, a.hostFor(c, e.computer), nil
+	return e, a.hostOfEntry(c, e), nil
 }
 
 // shown completes the host's answer with what is ours, and remembers it.
@@ -94,7 +94,7 @@ func (a *Agent) shown(c *clientSession, e *entry, s *api.Session) *api.Session {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e.making, e.asked = false, time.Now()
-	if e.learn(s) {
+	if a.learnLocked(e, s) {
 		a.record(change{Client: c.key, Entry: e.saved()})
 	}
 	if e.attached {

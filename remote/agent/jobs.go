@@ -366,5 +366,5 @@ func (a *Agent) hostOf(ch *child) (*clientSession, *entry, *client.Client) {
 		e = c.newEntry(ch.facts.Session, ch.facts.ComputerName)
 	}
 	a.mu.Unlock()
-	return c, e, a.hostFor(c, e.computer)
+	return c, e, a.hostOfEntry(c, e)
 }

@@ -152,7 +152,7 @@ func connectRequest(req *api.JobConnectRequest) *api.AttachRequest {
 // connectForJob makes the session ours if it is not. One that is over is left as it is:
 // what it printed can be had all the same.
 func (a *Agent) connectForJob(ctx context.Context, c *clientSession, e *entry, req *api.AttachRequest) (*api.Session, error) {
-	host := a.hostFor(c, e.computer)
+	host := a.hostOfEntry(c, e)
 	a.stay(e)
 	s, err := host.Session(ctx, e.instance)
 	if err == nil && (s.State == api.StateDisconnected || s.State == api.StateOpened && changesBuffering(s, req)) {

@@ -33,16 +33,17 @@ type savedEntry struct {
 	Temporary bool   `json:",omitempty"`
 	Owner     int    `json:",omitempty"`
 	OwnerFrom uint64 `json:",omitempty"`
+	Shared    bool   `json:",omitempty"`
 }
 
 func (e *entry) saved() *savedEntry {
-	return &savedEntry{e.id, e.instance, e.computer, e.name, e.conf, e.mine, e.attached, e.epoch, e.temporary, e.owner, e.ownerFrom}
+	return &savedEntry{e.id, e.instance, e.computer, e.name, e.conf, e.mine, e.attached, e.epoch, e.temporary, e.owner, e.ownerFrom, e.shared}
 }
 
 func (s *savedEntry) entry() *entry {
 	return &entry{
 		id: s.ID, instance: s.Instance, computer: s.Computer, name: s.Name, conf: s.Conf, mine: s.Mine,
-		attached: s.Attached, epoch: s.Epoch, temporary: s.Temporary, owner: s.Owner, ownerFrom: s.OwnerFrom,
+		attached: s.Attached, epoch: s.Epoch, temporary: s.Temporary, owner: s.Owner, ownerFrom: s.OwnerFrom, shared: s.Shared,
 	}
 }
 

@@ -80,7 +80,7 @@ func (a *Agent) insist(e *entry, failed string, ask func(context.Context) error)
 
 // detachOnce disconnects the session if c holds it and still means to leave it.
 func (a *Agent) detachOnce(ctx context.Context, c *clientSession, e *entry, p *parting, by string) error {
-	cl := a.hostFor(c, e.computer)
+	cl := a.hostOfEntry(c, e)
 	s, err := cl.Session(ctx, e.instance)
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func (a *Agent) unmake(c *clientSession, e *entry) {
 	defer a.active.Leave()
 	const failed = "not removed"
 	over := a.insist(e, failed, func(ctx context.Context) error {
-		err := a.hostFor(c, e.computer).Remove(ctx, e.instance, 0, false)
+		err := a.hostOfEntry(c, e).Remove(ctx, e.instance, 0, false)
 		if err == nil || api.IsCode(err, api.CodeNotFound) || api.IsCode(err, api.CodeUnreachable) || api.IsCode(err, api.CodeOutcomeUnknown) {
 			return err
 		}

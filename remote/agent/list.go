@@ -171,7 +171,7 @@ func (a *Agent) merge(c *clientSession, name string, sessions []api.Session, loc
 			e = c.newEntry(s.Runspace.InstanceID, name)
 		}
 		fresh := c.number(e)
-		if e.asked.Before(asked) && e.learn(&s) || fresh {
+		if e.asked.Before(asked) && a.learnLocked(e, &s) || fresh {
 			changes = append(changes, change{Client: c.key, Entry: e.saved()})
 		}
 		s.ID = e.id
@@ -179,7 +179,7 @@ func (a *Agent) merge(c *clientSession, name string, sessions []api.Session, loc
 		out = append(out, s)
 	}
 	for id, e := range c.entries {
-		if !there[id] && api.SameComputer(e.computer, name) && !e.making && e.asked.Before(asked) {
+		if !there[id] && api.SameComputer(e.computer, name) && !e.making && e.asked.Before(asked) && (!e.shared || a.daemon.Serves()) {
 			delete(c.entries, id)
 			changes = append(changes, change{Client: c.key, Entry: e.saved(), Gone: true})
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"pss/config"
 	"pss/remote/api"
 	"pss/remote/client"
 )
@@ -105,6 +106,9 @@ func (w way) address(ctx context.Context) string {
 	case !w.local:
 		at, _ := w.endpoint(ctx) // what fails is not the address
 		return at.Address
+	}
+	if info, ok := config.Daemon(); ok && w.a.daemon.Serves() {
+		return info.Socket
 	}
 	info, err := readInfo(w.a.paths)
 	if err != nil {

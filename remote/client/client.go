@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -59,6 +58,9 @@ type Client struct {
 	// Seen is told the header of every answer and the connection by which it came; nil:
 	// nobody is.
 	Seen func(ctx context.Context, by net.Conn, header http.Header)
+	// Memory is asked for room before so many bytes more of a large reply are taken, and
+	// returns how they are given back; nil: there is room.
+	Memory func(n int64) (release func(), err error)
 	// Lost makes the error for a request whose answer did not come, or is nil.
 	Lost func(method string, err error) error
 
@@ -70,15 +72,9 @@ type Client struct {
 type conn struct {
 	net.Conn
 	br   *bufio.Reader
+	head *headReader
 	kind string        // Client.Distinct's
 	used time.Duration // platform.BootTime: a suspended computer's connections grow old, too
-}
-
-// Trace is one exchange, for people who want to follow it.
-type Trace struct {
-	Method, Path string
-	Status       int // 0: no answer
-	Took         time.Duration
 }
 
 // Request is one control request.
@@ -121,10 +117,8 @@ func (c *Client) do(ctx context.Context, r Request) error {
 		return err
 	}
 	defer release()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, MaxReply+1))
-	if err == nil && len(data) > MaxReply {
-		err = errors.New("the reply is too large")
-	}
+	data, free, err := c.readReply(resp.Body)
+	defer free()
 	if err != nil {
 		cn.Close()
 		return r.broken(ctx, err, false)
@@ -185,7 +179,7 @@ func (c *Client) upgrade(ctx context.Context, r Request) (*Stream, error) {
 	}
 	release()
 	s := newStream(cn.Conn, cn.br)
-	s.Header, s.kind = resp.Header, cn.kind
+	s.Header, s.kind, s.head = resp.Header, cn.kind, cn.head
 	return s, nil
 }
 
@@ -196,6 +190,7 @@ type Stream struct {
 	Reader *bufio.Reader
 	Header http.Header // of the answer, on the client's side
 	kind   string      // Client.Distinct's
+	head   *headReader // beneath Reader, on the client's side
 }
 
 // streamBuffer is what may be under way on a unix socket. The system's default
@@ -284,7 +279,9 @@ func (c *Client) exchange(ctx context.Context, cn *conn, kept bool, req *http.Re
 	err := req.Write(cn)
 	var resp *http.Response
 	if err == nil {
+		cn.head.left = maxHead
 		resp, err = http.ReadResponse(cn.br, req)
+		cn.head.left = -1 // the body has bounds of its own
 	}
 	if !inTime() && err == nil {
 		err = net.ErrClosed
@@ -353,7 +350,8 @@ func (c *Client) connection(ctx context.Context) (cn *conn, kept bool, err error
 	if err != nil {
 		return nil, false, err
 	}
-	return &conn{Conn: nc, br: bufio.NewReaderSize(nc, 4096), kind: kind}, false, nil
+	head := &headReader{Reader: nc, left: -1}
+	return &conn{Conn: nc, br: bufio.NewReaderSize(head, 4096), head: head, kind: kind}, false, nil
 }
 
 func (c *Client) keep(cn *conn) {

@@ -43,7 +43,7 @@ func (c *Client) ForwardBody(w http.ResponseWriter, r *http.Request, header http
 		}
 		planted.Point("forward-switched")
 		if Splice(down, up) {
-			c.keep(&conn{Conn: up.Conn, br: up.Reader, kind: up.kind})
+			c.keep(&conn{Conn: up.Conn, br: up.Reader, head: up.head, kind: up.kind})
 			Recycle(r, down)
 		}
 		return nil

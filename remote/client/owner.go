@@ -228,6 +228,9 @@ func newOwnerConn(u *net.UnixConn, uid int) (*ownerConn, error) {
 			c.origin.User, c.origin.Method, c.from = words[0], words[1], words[2]
 		}
 	}
+	if strings.HasPrefix(line, fromHTTPS) { // that is for a daemon to say
+		err = errors.Join(err, errors.New("nobody comes by HTTPS to a socket"))
+	}
 	if err != nil || c.from == handed {
 		u.Close()
 		return nil, errors.Join(err, net.ErrClosed)

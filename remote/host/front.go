@@ -45,10 +45,21 @@ func newFront(h *Host) (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &front{h: h, registry: reg, pool: map[string]*pooled{}, workers: worker.NewPool(h.log, func(u *identity.Account) []platform.UserLimit {
+	return &front{h: h, registry: reg, pool: map[string]*pooled{}, workers: worker.NewPool(h.log, func(u *identity.Account) ([]platform.UserLimit, int) {
 		_, groups, _ := h.accounts.find(context.Background(), u.Name) // a moment ago it was found
-		return platform.UserLimits(u.Name, groups)
+		return platform.UserLimits(u.Name, groups), h.tasksOf(u)
 	})}, nil
+}
+
+// tasksOf is how many tasks a user may have in the sessions that we make; 0: no limit.
+func (h *Host) tasksOf(u *identity.Account) int {
+	switch most := h.conf().MaxProcesses; {
+	case u.UID == 0:
+		return 0
+	case most != nil:
+		return *most
+	}
+	return platform.TaskShare()
 }
 
 // within reports whether what this user keeps is in our own process.
@@ -75,8 +86,9 @@ func (f *front) host(r *http.Request, keeper string) (*client.Client, error) {
 	p := f.pool[key]
 	if p == nil {
 		p = &pooled{Client: &client.Client{
-			Dial: func(ctx context.Context) (net.Conn, error) { return f.workers.Dial(ctx, u, line) },
-			Host: "pss-host",
+			Dial:   func(ctx context.Context) (net.Conn, error) { return f.workers.Dial(ctx, u, line) },
+			Host:   "pss-host",
+			Memory: func(n int64) (func(), error) { return f.h.limits.memory(keeper, n) },
 		}}
 		f.pool[key] = p
 	}

@@ -22,11 +22,32 @@ var testVariables = []string{"GODEBUG", "GORACE", "GOTRACEBACK", "GOCOVERDIR", "
 // BecomeCommand is the hidden role in which StartAs begins.
 const BecomeCommand = "become"
 
-// StartAs starts this very binary as another user: with that user's groups and limits
-// and nothing of our environment. r's Log is not opened, and Ready becomes descriptor 3.
-// It needs root. That the user could not be taken on shows in the end of the process.
+// StartAs starts this very binary as another user: with that user's groups and limits,
+// in a control group of that user's where there are some, and with nothing of our
+// environment. r's Log is not opened, and Ready becomes descriptor 3. It needs root. That
+// the user could not be taken on shows in the end of the process.
 func StartAs(r Role, as As) (*exec.Cmd, error) {
-	self, err := selfPath()
+	cmd, err := commandAs(r, as)
+	if err != nil {
+		return nil, err
+	}
+	started := InUserScope(cmd, int(as.UID), as.Tasks)
+	closeOnExecFrom(3)
+	err = cmd.Start()
+	started()
+	if err != nil && cmd.SysProcAttr.UseCgroupFD { // the group takes no processes: they stay where we are
+		if cmd, err = commandAs(r, as); err == nil {
+			err = cmd.Start()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start pss as user %d: %w", as.UID, err)
+	}
+	return cmd, nil
+}
+
+func commandAs(r Role, as As) (*exec.Cmd, error) {
+	self, err := selfForOthers() // another program may start it
 	if err != nil {
 		return nil, err
 	}
@@ -48,10 +69,6 @@ func StartAs(r Role, as As) (*exec.Cmd, error) {
 		cmd.ExtraFiles = []*os.File{r.Ready}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	closeOnExecFrom(3)
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start pss as user %d: %w", as.UID, err)
-	}
 	return cmd, nil
 }
 

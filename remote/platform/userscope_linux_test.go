@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,30 +13,53 @@ import (
 )
 
 func TestScopeCommand(t *testing.T) {
-	argv := scopeCommand("/usr/bin/systemd-run", 1000, 500)
-	assert.Contains(t, argv, "--slice=pss.slice")
-	assert.Contains(t, argv, "--property=TasksMax=500")
+	argv := scopeCommand("/usr/bin/systemd-run", 1000)
+	assert.Contains(t, argv, "--slice=pss-1000.slice")
+	assert.Contains(t, argv, "--property=TasksMax=infinity", "all scopes of a user have one limit: the slice's")
 	assert.Regexp(t, `^--unit=pss-user-1000-[a-z0-9]{8}\.scope$`, argv[5])
-	assert.NotEqual(t, argv[5], scopeCommand("/usr/bin/systemd-run", 1000, 500)[5], "an earlier one may still run")
-	assert.Contains(t, scopeCommand("x", 0, 0), "--property=TasksMax=infinity")
+	assert.NotEqual(t, argv[5], scopeCommand("/usr/bin/systemd-run", 1000)[5], "an earlier one may still run")
+}
+
+// The limit is the slice's, so that it holds for all that is started for a user.
+func TestLimitOfASlice(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(dir+"/systemctl", []byte("#!/bin/sh\necho \"$@\" >>"+dir+"/said\n"), 0o700))
+	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	limitSlice(1000, 500)
+	limitSlice(1001, 0)
+	said, err := os.ReadFile(dir + "/said")
+	require.NoError(t, err)
+	assert.Equal(t, "set-property --runtime pss-1000.slice TasksMax=500\nset-property --runtime pss-1001.slice TasksMax=infinity\n", string(said))
+}
+
+func TestTaskShare(t *testing.T) {
+	max, ok := readNumber("/proc/sys/kernel/pid_max")
+	require.True(t, ok)
+	assert.Positive(t, TaskShare())
+	assert.LessOrEqual(t, TaskShare(), int(max)/3)
 }
 
 func TestUserGroupByHand(t *testing.T) {
 	root := t.TempDir()
 	_, err := userGroup(root, 1000, 50)
 	require.Error(t, err, "no control groups of the second version")
+	require.NoError(t, os.WriteFile(filepath.Join(root, "cgroup.controllers"), []byte("cpu\n"), 0o600))
+	_, err = userGroup(root, 1000, 50)
+	require.Error(t, err, "they count no tasks")
 	require.NoError(t, os.WriteFile(filepath.Join(root, "cgroup.controllers"), []byte("cpu pids\n"), 0o600))
-	dir := filepath.Join(root, "pss.slice", "pss-user-1000.scope")
+	dir := filepath.Join(root, "pss.slice", "pss-1000.slice")
 	require.NoError(t, os.MkdirAll(dir, 0o700))
 	for _, file := range []string{root + "/cgroup.subtree_control", root + "/pss.slice/cgroup.subtree_control", dir + "/pids.max"} {
 		require.NoError(t, os.WriteFile(file, nil, 0o600)) // the kernel makes them
 	}
-	got, err := userGroup(root, 1000, 50)
-	require.NoError(t, err)
-	require.Equal(t, dir, got)
-	max, err := os.ReadFile(dir + "/pids.max")
-	require.NoError(t, err)
-	assert.Equal(t, "50", string(max))
+	for tasks, text := range map[int]string{50: "50", 0: "max"} {
+		got, err := userGroup(root, 1000, tasks)
+		require.NoError(t, err)
+		require.Equal(t, dir, got)
+		max, err := os.ReadFile(dir + "/pids.max")
+		require.NoError(t, err)
+		assert.Equal(t, text, string(max))
+	}
 }
 
 // A real process in a real group, where the computer lets us make one.
@@ -56,7 +78,7 @@ func TestInUserScope(t *testing.T) {
 	if _, err := systemManager(); err == nil {
 		t.Skip("systemd makes the scope here")
 	}
-	dir := filepath.Join(root, "pss.slice", "pss-user-"+strconv.Itoa(uid)+".scope")
+	dir := filepath.Join(root, "pss.slice", userSlice(uid))
 	cmd := exec.Command("cat", "/proc/self/cgroup")
 	started := InUserScope(cmd, uid, 50)
 	out, err := cmd.Output()

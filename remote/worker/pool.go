@@ -27,15 +27,15 @@ const (
 // Pool starts workers, one for each user, and keeps them. It is safe for concurrent use.
 type Pool struct {
 	log     *slog.Logger
-	limits  func(*identity.Account) []platform.UserLimit // of a user's processes, or nil
-	mu      sync.Mutex                                   // guards workers and closed
+	limits  func(*identity.Account) ([]platform.UserLimit, int) // of a user's processes, or nil
+	mu      sync.Mutex                                          // guards workers and closed
 	workers map[uint32]*process
 	closed  bool
 }
 
-// NewPool returns a pool without workers. limits says which limits a user's processes
-// get.
-func NewPool(log *slog.Logger, limits func(*identity.Account) []platform.UserLimit) *Pool {
+// NewPool returns a pool without workers. limits says which limits each of a user's
+// processes gets, and how many tasks they may be in all (0: no limit).
+func NewPool(log *slog.Logger, limits func(*identity.Account) ([]platform.UserLimit, int)) *Pool {
 	return &Pool{log: log, limits: limits, workers: map[uint32]*process{}}
 }
 
@@ -92,7 +92,7 @@ func (p *Pool) worker(u *identity.Account) (*process, error) {
 	defer theirs.Close()
 	as := platform.As{UID: u.UID, GID: u.GID, Groups: u.Groups}
 	if p.limits != nil {
-		as.Limits = p.limits(u)
+		as.Limits, as.Tasks = p.limits(u)
 	}
 	if planted.On("worker-as-root") {
 		as.UID, as.GID, as.Groups = 0, 0, nil
