@@ -8,12 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"pss/config"
-	"pss/remote/api"
-	"pss/remote/platform"
 )
 
 // Disable lets no more sessions be made for other computers. The daemon goes on: for its
@@ -38,16 +35,8 @@ func (in *Installer) Disable(context.Context) error {
 	return nil
 }
 
-// Purge undoes Enable. Sessions of other users than root are theirs, and go on.
+// Purge undoes Enable. Sessions are their users', root's too, and go on.
 func (in *Installer) Purge(ctx context.Context) error {
-	var running []string
-	if in.System {
-		running = in.sessions()
-	}
-	if len(running) > 0 && !in.Force {
-		return api.Errorf(api.CodeInvalidState, "%d sessions of root are running; nothing was removed", len(running)).WithID("SessionsRunning").
-			Hint("remove them first, or end them: %s", in.again("disable-psremoting --purge --force"))
-	}
 	if !in.Force {
 		if ok, err := in.Ask("This takes the service away, and " + strings.Join(in.doomed(), ", ") + " with all that is in there. Go on?"); err != nil || !ok {
 			return err
@@ -63,16 +52,11 @@ func (in *Installer) Purge(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, dir := range running {
-		if err := in.step(&done, "End the session", dir, func() error { return end(dir) }); err != nil {
-			return err
-		}
-	}
 	if err := in.removeFiles(ctx, &done, rec); err != nil {
 		return err
 	}
-	if n := sessionsOfOthers(); in.System && n > 0 {
-		in.note("%d session hosts of other users go on: their sessions are theirs to remove", n)
+	if n := sessionHosts(); in.System && n > 0 {
+		in.note("%d session hosts go on: their sessions are their users' to remove", n)
 	}
 	return nil
 }
@@ -149,44 +133,16 @@ func (in *Installer) removeFiles(ctx context.Context, done *[]string, rec *recor
 	return nil
 }
 
-// sessions returns the folders of the daemon's own sessions that live: those of root.
-func (in *Installer) sessions() []string {
-	names, _ := os.ReadDir(in.Paths.Sessions())
-	var alive []string
-	for _, n := range names {
-		dir := filepath.Join(in.Paths.Sessions(), n.Name())
-		info, err := api.ReadFacts(filepath.Join(dir, api.FactsFile))
-		held, lerr := platform.LockHeld(filepath.Join(dir, "lock"))
-		if err == nil && info.Life == api.LifeOpen && lerr == nil && held {
-			alive = append(alive, dir)
+// sessionHosts counts the session hosts of all users.
+func sessionHosts() (n int) {
+	names, _ := filepath.Glob("/proc/[0-9]*/comm")
+	for _, name := range names {
+		comm, err := os.ReadFile(name)
+		if err == nil && strings.TrimSpace(string(comm)) == "pss-session" {
+			n++
 		}
 	}
-	return alive
-}
-
-// endTimeout bounds how long a session may take to end by itself.
-const endTimeout = 5 * time.Second
-
-// end ends a session and what it left running. Its process is the one that holds the lock
-// of its folder, so that the number cannot mean another one.
-func end(dir string) error {
-	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		info, err := api.ReadFacts(filepath.Join(dir, api.FactsFile))
-		held, lerr := platform.LockHeld(filepath.Join(dir, "lock"))
-		if err != nil || lerr != nil || !held {
-			break
-		}
-		sig := syscall.SIGTERM
-		if time.Since(began) > endTimeout {
-			sig = syscall.SIGKILL
-		}
-		if time.Since(began) > 2*endTimeout {
-			return fmt.Errorf("the session in %s does not end (process %d)", dir, info.Pid)
-		}
-		signal(info.Pid, sig)
-	}
-	_, err := platform.EndOrphans(filepath.Join(dir, api.EngineDir))
-	return err
+	return n
 }
 
 // signal sends a signal to a process, if it is still there.
@@ -194,16 +150,4 @@ func signal(pid int, sig os.Signal) {
 	if p, err := os.FindProcess(pid); err == nil && pid > 1 {
 		_ = p.Signal(sig)
 	}
-}
-
-// sessionsOfOthers counts the session hosts of other users than root.
-func sessionsOfOthers() (n int) {
-	names, _ := filepath.Glob("/proc/[0-9]*/comm")
-	for _, name := range names {
-		comm, err := os.ReadFile(name)
-		if err == nil && strings.TrimSpace(string(comm)) == "pss-session" && platform.CheckOwner(filepath.Dir(name)) != nil {
-			n++
-		}
-	}
-	return n
 }
