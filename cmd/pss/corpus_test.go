@@ -27,7 +27,7 @@ import (
 )
 
 // atLeastBad is how many bad inputs the corpus must have.
-const atLeastBad = 500
+const atLeastBad = 750
 
 // TestBadInputCorpus gives the real processes hundreds of inputs that are no good: requests
 // of strangers and of the own user, frames, command lines, files. Each gets one clear error
@@ -35,7 +35,7 @@ const atLeastBad = 500
 // and nothing stands in a log that tells of a defect.
 func TestBadInputCorpus(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, racePSS, nil)
+	w := newWorld(t, racePSS, map[string]string{"host.toml": "auth_failure_time = \"20ms\"\nauth_attempts = 100000\n"})
 	w.must("new-pssession", "--name", "calm", "--output", "id")
 	b := &badInputs{t: t, w: w, session: w.facts()["calm"].info.InstanceID}
 	var info config.HostInfo
@@ -50,7 +50,9 @@ func TestBadInputCorpus(t *testing.T) {
 		run  func(*badInputs)
 	}{
 		{"requests", (*badInputs).requests}, {"raw", (*badInputs).raw}, {"frames", (*badInputs).frames},
-		{"command lines", (*badInputs).commandLines}, {"files", (*badInputs).files},
+		{"command lines", (*badInputs).commandLines}, {"files", (*badInputs).files}, {"options", (*badInputs).options},
+		{"proofs", (*badInputs).proofs}, {"session folders", (*badInputs).folders}, {"configurations", (*badInputs).configurations},
+		{"files of the client", (*badInputs).clientFiles}, {"files of the host", (*badInputs).hostFiles},
 	} {
 		n := b.n
 		part.run(b)
@@ -71,6 +73,7 @@ type badInputs struct {
 	session string
 	token   string
 	addr    string
+	hurry   *http.Client
 	n       int
 }
 
@@ -233,34 +236,6 @@ func (b *badInputs) send(plain bool, text string) {
 	if bytes.HasPrefix(answer, []byte("HTTP/")) {
 		assert.Regexp(b.t, `^HTTP/1\.[01] (100|30\d|4\d\d|501|505)`, string(answer), what)
 	}
-}
-
-// frames are no frames, on an attachment that is one.
-func (b *badInputs) frames() {
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
-	defer cancel()
-	f := b.w.facts()["calm"]
-	for i, data := range badFrames() {
-		b.n++
-		sh := sessionHost(f, f.info.Attached.Client)
-		s, err := sh.Stream(ctx, b.session, &api.StreamRequest{Stream: uuid.NewString(), Epoch: f.info.Epoch, Pipeline: uuid.NewString(),
-			Start: &api.Command{Script: "cat > /dev/null", Input: api.InputModeStream}})
-		if !assert.NoError(b.t, err, "frame %d", i) {
-			return
-		}
-		_, _ = s.Conn.Write(data)
-		s.Close()
-		b.w.pss("stop-pssession", "--name", "calm")
-		eventually(b.t, "the command has ended", func() bool { info := b.w.facts()["calm"].info; return info.Running() == nil })
-	}
-}
-
-func badFrames() [][]byte {
-	var list [][]byte
-	for _, n := range []int{1, api.FrameHeaderSize - 1, api.FrameHeaderSize, 100} {
-		list = append(list, bytes.Repeat([]byte{0xff}, n), make([]byte, n))
-	}
-	return list
 }
 
 // commandLines are what cmdlets are called with.

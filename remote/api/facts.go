@@ -22,6 +22,9 @@ const FactsFile = "facts"
 // that still has it may have left processes (platform.EndOrphans).
 const EngineDir = "e"
 
+// PipelinesDir is the name of the folder with what the session's commands printed.
+const PipelinesDir = "p"
+
 // GonePrefix stands before the name of a session's folder that is being deleted.
 const GonePrefix = ".gone-"
 

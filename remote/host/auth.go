@@ -92,7 +92,8 @@ func newAuth(h *Host) (*auth, error) {
 	}
 	enrolled, err := identity.OpenEnrolments(h.o.Paths.EnrolmentFile())
 	if err != nil {
-		return nil, fmt.Errorf("enrolments: %w", err)
+		return nil, api.Errorf(api.CodeInvalidArgument, "the enrolments of clients cannot be read: %v", err).WithID("FileDamaged").
+			On(h.o.Paths.EnrolmentFile()).Hint("delete %s: everybody proves again who they are", h.o.Paths.EnrolmentFile())
 	}
 	a := &auth{
 		h: h, own: os.Geteuid() != 0 || h.o.Embedded,

@@ -67,6 +67,10 @@ func openDirectory(root string, log *slog.Logger) (*directory, error) {
 			continue
 		}
 		info, err := api.ReadFacts(filepath.Join(dir, api.FactsFile))
+		if damaged(dir, err) {
+			d.entries[n.Name()] = &entry{id: n.Name(), dir: dir} // what it printed is there: a listing says so
+			continue
+		}
 		if err != nil {
 			d.sweep(dir)
 			continue
@@ -77,6 +81,13 @@ func openDirectory(root string, log *slog.Logger) (*directory, error) {
 		d.entries[info.InstanceID] = &entry{id: info.InstanceID, dir: dir}
 	}
 	return d, nil
+}
+
+// damaged reports whether a session has run commands in dir whose facts, read with err, say
+// nothing any more.
+func damaged(dir string, err error) bool {
+	commands, _ := os.ReadDir(filepath.Join(dir, api.PipelinesDir)) // none if it is not there
+	return errors.Is(err, api.ErrNoFacts) && len(commands) > 0
 }
 
 // sweep removes a folder that never became a session, when that is certain.
@@ -277,8 +288,13 @@ func (e *entry) read() (*api.RunspaceInfo, error) {
 		return e.cached, nil
 	}
 	info, err := api.ReadFacts(path)
+	if err == nil && !strings.EqualFold(info.InstanceID, e.id) {
+		err = fmt.Errorf("they are of another session: %.40q", info.InstanceID)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("facts of session %s: %w", e.id, err)
+		e.cached = nil
+		return nil, api.Errorf(api.CodeEngine, "the facts of session %s cannot be read: %v", e.id, err).WithID("SessionDamaged").On(e.id).
+			Hint("its output is in %s; deleting that folder removes the session", e.dir)
 	}
 	e.cached = nil
 	// A file of this very moment may change again under the same time stamp.

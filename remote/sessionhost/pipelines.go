@@ -37,7 +37,7 @@ type pipeline struct {
 }
 
 func (s *Session) pipelineDir(number uint32) string {
-	return filepath.Join(s.dir, "p", strconv.FormatUint(uint64(number), 10))
+	return filepath.Join(s.dir, api.PipelinesDir, strconv.FormatUint(uint64(number), 10))
 }
 
 // start runs cmd as pipeline id, once: a repeated request finds the first one.
