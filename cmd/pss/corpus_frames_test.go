@@ -30,7 +30,7 @@ func (b *badInputs) frames() {
 		}
 		_, _ = s.Conn.Write(data)
 		s.Close()
-		_ = sh.Signal(ctx, b.session, pipeline, &api.SignalRequest{Epoch: f.info.Epoch, Signal: "KILL"}) // it may have ended
+		_ = sh.Signal(ctx, b.session, pipeline, &api.SignalRequest{Epoch: f.info.Epoch, Signal: "INT"}) // it may have ended
 		eventually(b.t, "the command has ended", func() bool { info := b.w.facts()["calm"].info; return info.Running() == nil })
 	}
 }
