@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
@@ -66,6 +67,16 @@ func badSpools(segment []byte) (list []map[string][]byte) {
 	return list
 }
 
+// copySession copies what a dead session keeps.
+func copySession(t *testing.T, to, from string) {
+	require.NoError(t, os.MkdirAll(to, 0o700))
+	require.NoError(t, os.CopyFS(filepath.Join(to, api.PipelinesDir), os.DirFS(filepath.Join(from, api.PipelinesDir))))
+	facts, err := os.ReadFile(filepath.Join(from, api.FactsFile))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(to, api.FactsFile), facts, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(to, "lock"), nil, 0o600))
+}
+
 // folders are those of sessions whose files are no good: each is told as one error, or
 // listed as far as it can be read, and all others are served.
 func (b *badInputs) folders() {
@@ -83,7 +94,7 @@ func (b *badInputs) folders() {
 	for i, files := range badSpools(text) {
 		ids = append(ids, uuid.NewString())
 		dir := w.path("s", fmt.Sprintf("bad%05d", i))
-		require.NoError(b.t, os.CopyFS(dir, os.DirFS(victim.dir)))
+		copySession(b.t, dir, victim.dir)
 		for name, data := range files {
 			path := filepath.Join(dir, api.PipelinesDir, "1", "state")
 			if name == "seg" {
@@ -99,7 +110,7 @@ func (b *badInputs) folders() {
 		require.NoError(b.t, facts.Close())
 	}
 	lost := w.path("s", "lost0000") // whose facts are gone before the host starts
-	require.NoError(b.t, os.CopyFS(lost, os.DirFS(victim.dir)))
+	copySession(b.t, lost, victim.dir)
 	require.NoError(b.t, os.WriteFile(filepath.Join(lost, api.FactsFile), []byte("garbage"), 0o600))
 	w.must("new-pssession", "--name", "calm", "--output", "id")
 	b.spools(w, ids, victim.info.Pipelines[0].ID)

@@ -31,6 +31,14 @@ func ParseOutputBufferingMode(s string) (OutputBufferingMode, error) {
 	return "", fmt.Errorf("%q is no output buffering mode: None, Drop, Block", s)
 }
 
+// Check fails if m is no mode, as ParseOutputBufferingMode returns it, nor empty.
+func (m OutputBufferingMode) Check() error {
+	if known, err := ParseOutputBufferingMode(string(m)); m != "" && (err != nil || known != m) {
+		return Errorf(CodeInvalidArgument, "%.40q is no output buffering mode", string(m)).WithID("CannotConvertArgument").Hint("None, Drop or Block")
+	}
+	return nil
+}
+
 // Bounds and defaults of the idle timeout in milliseconds (DESIGN 5;
 // PowerShell's own default is 7,200,000).
 const (

@@ -174,6 +174,9 @@ func (h *Host) minIdleMs() int64 {
 
 // applyOptions lets the client's options go before the configuration's.
 func (h *Host) applyOptions(info *api.RunspaceInfo, o *api.SessionOption, configured api.OutputBufferingMode) error {
+	if err := o.OutputBufferingMode.Check(); err != nil {
+		return err
+	}
 	for _, mode := range []api.OutputBufferingMode{configured, o.OutputBufferingMode} {
 		if mode.Given() {
 			info.OutputBufferingMode = mode

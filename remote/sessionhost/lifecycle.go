@@ -90,7 +90,7 @@ func (s *Session) detach(req *api.DetachRequest) error {
 	if err := s.epochLocked(req.Epoch); err != nil {
 		return err
 	}
-	if err := s.idleTimeoutLocked(req.Options.IdleTimeout); err != nil {
+	if err := s.optionsLocked(&req.Options); err != nil {
 		return err
 	}
 	s.bufferingLocked(req.Options.OutputBufferingMode)
@@ -162,6 +162,14 @@ func (s *Session) idleTimeoutLocked(ms *int64) error {
 	}
 	s.info.IdleTimeoutMs = wanted
 	return nil
+}
+
+// optionsLocked fails, and changes nothing, if one of the options cannot be.
+func (s *Session) optionsLocked(o *api.SessionOption) error {
+	if err := o.OutputBufferingMode.Check(); err != nil {
+		return err
+	}
+	return s.idleTimeoutLocked(o.IdleTimeout)
 }
 
 // bufferingLocked changes the output buffering mode, at once also for a command
