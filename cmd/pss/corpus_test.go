@@ -73,7 +73,6 @@ type badInputs struct {
 	session string
 	token   string
 	addr    string
-	hurry   *http.Client
 	n       int
 }
 

@@ -56,6 +56,9 @@ func (s *Session) attach(client api.ClientID, req *api.AttachRequest) error {
 	if req.IfEpoch != 0 && req.IfEpoch != s.info.Epoch {
 		return s.staleLocked()
 	}
+	if err := req.Options.OutputBufferingMode.Check(); err != nil {
+		return err
+	}
 	next := api.Attachment{Client: client, Agent: req.Agent, From: req.From}
 	reason := api.Errorf(api.CodeStaleEpoch, "the session was connected again")
 	if a := s.info.Attached; a != nil && a.Client != client && !planted.On("attach-takes-over") {
