@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -212,7 +211,11 @@ func (f *farComputer) endSSH() error {
 			if nameOf(pid) != "ssh" {
 				continue
 			}
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			p, err := os.FindProcess(pid)
+			if err == nil {
+				err = p.Kill()
+			}
+			if err != nil {
 				return err
 			}
 		}
