@@ -148,6 +148,7 @@ func TestLocalhostStreamsOn(t *testing.T) {
 	out := &safeBuffer{}
 	p.Stdout = out
 	require.NoError(t, p.Start())
+	defer func() { _ = p.Process.Kill() }()
 	more := func() {
 		t.Helper()
 		had := len(out.String())
@@ -160,6 +161,7 @@ func TestLocalhostStreamsOn(t *testing.T) {
 	more()
 	d = l.serve()
 	more()
+	l.pss("alice", on("get-pssession")...)
 	l.must("root", "pkill", "-9", "-x", "pss-worker")
 	d.end(syscall.SIGTERM)
 	more()
@@ -198,7 +200,7 @@ func TestLocalhostHandOver(t *testing.T) {
 	assert.NotZero(t, r.code, r.out)
 	d = l.serve()
 	l.pss("alice", on("get-pssession", "--output", "name")...)
-	l.pss("alice", on("disconnect-pssession", "--name", "release")...)
+	l.pss("alice", "disconnect-pssession", "--name", "release")
 	d.end(syscall.SIGTERM)
 	assert.Equal(t, "own", l.pss("alice", on("get-pssession", "--output", "name")...))
 	l.serve()
