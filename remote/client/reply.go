@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"pss/remote/planted"
@@ -58,15 +59,23 @@ func (c *Client) readReply(body io.Reader) (data []byte, free func(), err error)
 		data, err = io.ReadAll(io.LimitReader(body, MaxReply+1))
 	} else {
 		data, err = io.ReadAll(io.LimitReader(body, smallReply))
-		for read := smallReply; err == nil && len(data) == read && read <= MaxReply; read += roomStep {
+		pieces := [][]byte{data}
+		for n := smallReply; err == nil && len(data) == smallReply && n <= MaxReply; {
 			var release func()
 			if release, err = c.Memory(roomStep); err != nil {
 				break
 			}
 			held = append(held, release)
-			var more []byte
-			more, err = io.ReadAll(io.LimitReader(body, roomStep))
-			data = append(data, more...)
+			piece := make([]byte, roomStep)
+			got, rerr := io.ReadFull(body, piece)
+			pieces, n = append(pieces, piece[:got]), n+got
+			if errors.Is(rerr, io.EOF) || errors.Is(rerr, io.ErrUnexpectedEOF) {
+				break
+			}
+			err = rerr
+		}
+		if err == nil && len(pieces) > 1 {
+			data = slices.Concat(pieces...)
 		}
 	}
 	if err == nil && len(data) > MaxReply {

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -85,15 +84,21 @@ func (f *front) host(r *http.Request, keeper string) (*client.Client, error) {
 	key := keeper + "\x00" + line
 	p := f.pool[key]
 	if p == nil {
-		p = &pooled{Client: &client.Client{
-			Dial:   func(ctx context.Context) (net.Conn, error) { return f.workers.Dial(ctx, u, line) },
-			Host:   "pss-host",
-			Memory: func(n int64) (func(), error) { return f.h.limits.memory(keeper, n) },
-		}}
+		dial := func(ctx context.Context) (net.Conn, error) { return f.workers.Dial(ctx, u, line) }
+		p = &pooled{Client: f.newClient(keeper, dial)}
 		f.pool[key] = p
 	}
 	p.used = now
 	return p.Client, nil
+}
+
+// newClient speaks with the host of a user, which may say anything: what it sends has
+// bounds, and takes from that user's share of our memory.
+func (f *front) newClient(keeper string, dial client.Dialer) *client.Client {
+	return &client.Client{
+		Dial: dial, Host: "pss-host",
+		Memory: func(n int64) (func(), error) { return f.h.limits.memory(keeper, n) },
+	}
 }
 
 // headers are what a user's host is told with each request: State means something for the
@@ -263,61 +268,4 @@ func (f *front) lineFor(r *http.Request, keeper string, s *registered, body []by
 		line.RunAs = keeper
 	}
 	return line
-}
-
-// list is what the asker's own host has, and what they share.
-func (f *front) list(own client.Handler) client.Handler {
-	return func(w http.ResponseWriter, r *http.Request) (any, error) {
-		who := f.h.principalOf(r).Name
-		all := &api.SessionList{Version: api.Version, Sessions: []api.Session{}}
-		keepers := append([]string{who}, slices.DeleteFunc(f.sharers(who), func(k string) bool { return k == who })...)
-		for _, keeper := range keepers {
-			list, err := f.sessionsOf(w, r, keeper, own)
-			if err != nil && keeper == who {
-				return nil, err
-			}
-			if err != nil {
-				all.Errors = append(all.Errors, api.AsError(err).On(keeper))
-				continue
-			}
-			all.Errors = append(all.Errors, list.Errors...)
-			for _, s := range list.Sessions {
-				if keeper != who && !f.shares(who, keeper, s.Runspace.InstanceID) {
-					continue
-				}
-				s.Runspace.Owner = keeper // whatever its files say
-				all.Sessions = append(all.Sessions, s)
-			}
-		}
-		slices.SortFunc(all.Sessions, func(a, b api.Session) int {
-			return cmp.Or(a.Runspace.Created.Compare(b.Runspace.Created), strings.Compare(a.Runspace.InstanceID, b.Runspace.InstanceID))
-		})
-		return all, nil
-	}
-}
-
-// shares reports whether the user may see the keeper's session.
-func (f *front) shares(user, keeper, id string) bool {
-	s := f.registry.find(keeper, id)
-	return s != nil && s.shared() && f.mayShare(user, s)
-}
-
-// sessionsOf lists what a keeper's host has.
-func (f *front) sessionsOf(w http.ResponseWriter, r *http.Request, keeper string, own client.Handler) (*api.SessionList, error) {
-	if f.within(keeper) {
-		v, err := own(w, r)
-		list, _ := v.(*api.SessionList)
-		return list, err
-	}
-	cl, err := f.host(r, keeper)
-	if err != nil {
-		return nil, err
-	}
-	list := &api.SessionList{}
-	err = cl.Do(r.Context(), client.Request{Method: http.MethodGet, Path: api.RouteSessions, Header: headers(r), Out: list})
-	if err != nil {
-		return nil, f.broken(keeper, err)
-	}
-	f.registry.reconcile(keeper, list.Sessions)
-	return list, nil
 }
