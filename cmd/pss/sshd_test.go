@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -242,15 +243,23 @@ func (v *SSHServer) try(user string) error {
 	v.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	v.cmd.Stdout, v.cmd.Stderr = log, log
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL} // tests may end by a panic
-	if err := v.cmd.Start(); err != nil {
-		return err
-	}
-	done := make(chan struct{})
+	done, started := make(chan struct{}), make(chan error)
 	v.done = done
 	go func() {
-		_ = v.cmd.Wait()
+		// The signal comes when the thread that started sshd ends, and tests of computers
+		// end threads: this one stays.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := v.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = v.cmd.Wait()
+		}
 		close(done)
 	}()
+	if err := <-started; err != nil {
+		return err
+	}
 	return v.ready()
 }
 
