@@ -1,9 +1,11 @@
 package host
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"pss/config"
 	"pss/remote/api"
@@ -144,14 +146,25 @@ func (h *Host) bounded(route string, f client.Handler) client.Handler {
 			return nil, err
 		}
 		defer release()
-		r.Body = http.MaxBytesReader(w, r.Body, most)
+		whole := r.Body
+		r.Body = http.MaxBytesReader(w, whole, most)
 		r = r.WithContext(client.WithBodyTime(r.Context(), conf.BodyTimeout.Or(client.DefaultTimeout)))
 		if p := peerOf(r); p != nil && client.WantsUpgrade(r) {
 			p.stall.Store(int64(conf.StreamStall))
 		}
-		return f(w, r)
+		v, err := f(w, r)
+		if api.IsCode(err, api.CodeTooLarge) {
+			// A client reads its answer when it has sent everything; cut off before, it sees
+			// nothing but that.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(tooLargeTime))
+			_, _ = io.CopyN(io.Discard, whole, 2*client.MaxBody)
+		}
+		return v, err
 	}
 }
+
+// tooLargeTime bounds how long the rest of a body is taken that is too large.
+const tooLargeTime = 2 * time.Second
 
 // peerOf returns the connection to the port that the request came by, or nil.
 func peerOf(r *http.Request) *peer {
