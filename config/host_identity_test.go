@@ -17,6 +17,7 @@ func TestNamesOfClientCertificates(t *testing.T) {
 		"[certificates]\n\"CN=a\" = \"alice\"\n":                                "without an authority",
 		"client_ca_file = \"ca.pem\"\n[certificates]\n\"alice\" = \"alice\"\n":  "is none of",
 		"client_ca_file = \"ca.pem\"\n[certificates]\n\"email:\" = \"alice\"\n": "is none of",
+		"certificates = 7\n":  "certificates is a table",
 		"permit_rot = true\n": `did you mean "permit_root"?`,
 	} {
 		require.NoError(t, os.WriteFile(p.HostFile(), []byte(text), 0o600))

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,7 +79,35 @@ func decode(path, text string, v any) error {
 		}
 		return fileError(path, errors.New(msg))
 	}
+	return noTable(path, &md, v)
+}
+
+// noTable refuses what stands in the place of a table and is none: the library leaves a map
+// empty then and says nothing.
+func noTable(path string, md *toml.MetaData, v any) error {
+	for _, key := range md.Keys() {
+		if t := md.Type(key...); len(key) == 1 && t != "Hash" && slices.ContainsFunc(tables(reflect.TypeOf(v).Elem()), func(name string) bool {
+			return strings.EqualFold(name, key[0])
+		}) {
+			return fileError(path, fmt.Errorf("%s is a table: [%s]", key, key))
+		}
+	}
 	return nil
+}
+
+// tables lists the keys of a struct that are maps.
+func tables(t reflect.Type) (keys []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		switch {
+		case f.Anonymous && f.Type.Kind() == reflect.Struct:
+			keys = append(keys, tables(f.Type)...)
+		case f.Type.Kind() == reflect.Map && name != "-":
+			keys = append(keys, cmp.Or(name, f.Name))
+		}
+	}
+	return keys
 }
 
 func fileError(path string, err error) error {

@@ -135,7 +135,7 @@ func (b *badInputs) configurations() {
 	client := &http.Client{Transport: tr, Timeout: patience}
 	for i, text := range []string{
 		"\x00", "[", "a", "a = ", "= 1", "no_such = 1", "max_sessions = \"x\"", "enabled = 7", "[environment]\n1 = 2", "environment = 7", "allow = 7", "allow_users = 7",
-		"idle_timeout = \"soon\"", "max_idle_timeout = \"-1s\"", "shell = 7", "output_buffering_mode = \"Loud\"", strings.Repeat("[a.", 2000), "\xff\xfe", "enabled = true\nenabled = true",
+		"idle_timeout = \"soon\"", "max_idle_timeout = \"-1s\"", "shell = 7", "output_buffering_mode = \"Loud\"", strings.Repeat("[a.", 2000), "\xff\xfea = 1", "enabled = true\nenabled = true",
 		"run_as_user = 7", "startup_script = []",
 	} {
 		name := "bad" + strconv.Itoa(i)
