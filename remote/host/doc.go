@@ -24,7 +24,7 @@
 //	the host        | slow heads and bodies of requests                | times for handshake, head, body and login            | TestStrangersCannotPileUp, script host/abuse
 //	the host        | a client asks for much and takes nothing         | a time for each piece of an answer                   | TestWhoDoesNotReadIsCut
 //	the host        | large bodies and many requests at once           | limits by user, route and in bytes                   | TestRequestsUnderWayAreBounded
-//	the host        | input that no client of ours sends               | decoders that fuzzing and a corpus know              | TestBadInputCorpus, FuzzHandler, FuzzFrame
+//	the host        | input that no client of ours sends               | decoders that fuzzing and a corpus know              | TestBadInputCorpus, FuzzHandler, FuzzFrame, FuzzProof, FuzzOwnerLine
 //	the disk        | refusals of a stranger fill the audit log        | lines by address and minute, rotation                | TestRefusalsAreBounded, TestAuditRotates, script host/audit
 //	the disk        | sessions and output without end                  | max_sessions, max_spool_bytes                        | script host/reload
 //	the audit       | it is full, torn, moved or cannot be written     | whole lines, counted errors, audit_required          | TestAuditOnAFullDisk, TestAuditRequired, TestAuditFileIsTheOneOfItsName
