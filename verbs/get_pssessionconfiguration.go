@@ -8,7 +8,7 @@ func newGetPSSessionConfiguration() *command {
 	return &command{
 		name:     "Get-PSSessionConfiguration",
 		synopsis: "Gets the session configurations of this computer.",
-		notes: "Only the host's own user can. Microsoft.PowerShell is always there and is the default; bash and sh are where the computer has them. " +
+		notes: "Where root's host serves all users these are its own, and each user sees those that are for them; otherwise they are those of your own host. Microsoft.PowerShell is always there and is the default; bash and sh are where the computer has them. " +
 			"The default view is PowerShell's list of five properties; --output list shows all. Times are milliseconds, 0 is never; an empty limit is none.",
 		params: []param{
 			list("Name", "names; * ? [a-z] are wildcards").takes(notEmpty("NAME")).byDefault("all"),

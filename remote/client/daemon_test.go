@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,4 +105,32 @@ func TestUsersSpeakForThemselves(t *testing.T) {
 		assert.Equal(t, ok, n > 0, line)
 		c.Close()
 	}
+}
+
+// A socket that somebody else listens on is not the daemon's: nothing is said there.
+func TestDaemonOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root becomes somebody else")
+	}
+	perl, err := exec.LookPath("perl")
+	if err != nil {
+		t.Skip("no perl")
+	}
+	dir, err := os.MkdirTemp("", "pss") // a test's own lets nobody else in
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	require.NoError(t, os.Chmod(dir, 0o777))
+	socket := filepath.Join(dir, "s")
+	cmd := exec.CommandContext(t.Context(), perl, "-MIO::Socket::UNIX", "-e", `
+		$l = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 9) or die; $| = 1; print "listening\n"; $c = $l->accept;
+		while (<$c>) { last if $_ eq "\r\n" } print $c "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"; sleep 60`, socket)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	_, err = out.Read(make([]byte, 1))
+	require.NoError(t, err)
+	_, err = (&Daemon{From: FromHere, Find: func() (string, bool) { return socket, true }}).Dial(t.Context())
+	assert.ErrorContains(t, err, "user 12345's, not root's")
 }

@@ -48,4 +48,17 @@
 //	connection      | of a cmdlet that skips checks, used by another   | kept by how it was trusted                           | script trust/authorities
 //	a session       | TLS 1.2, or a former key resumed                 | 1.3 only, a configuration for each key               | TestTLSOfBothSides
 //	credentials     | a session with the maker's agent, from elsewhere | connected from its own computer alone                | script scenarios/80-network-access
+//	a session       | another user lists, guesses or takes it          | the front asks who asks' own host alone              | TestKeeperOf, TestLyingHostLiesToItsUser
+//	a session       | one of run-as is had by whom nobody named        | each use is looked up in the configuration           | TestMayShare, TestLocalhostHandOver
+//	a session       | the daemon or a worker is killed                 | they hold nothing of it                              | TestLocalhostStreamsOn, TestLocalhostIsTheDaemon
+//	root            | a worker has more rights than its user           | it becomes the user before it reads anything         | TestLocalhostHandOver
+//	the host        | a user's own host sends without end              | bounds on heads and replies, a share of memory       | TestLyingHostIsBounded, TestLyingHostHasItsShare, TestReplyTakesRoom
+//	the host        | a user's own host says nothing                   | it holds up its user alone                           | TestSilentHostHoldsUpItsUserAlone
+//	its keys        | a user's own host announces keys                 | no header of it is passed on                         | TestLyingHostLiesToItsUser
+//	the registry    | garbage in it, sessions that ended unsaid        | it is skipped and logged; lists are compared         | TestRegistryIsRead, TestRegistryForgetsWhatEnded
+//	the disk        | a user deletes state or raises own limits        | the registry is root's, and counts                   | TestLimitsOfTheDaemonHold
+//	processes       | one user's take all that the computer has        | a slice with TasksMax for each user                  | TestScopeCommand, TestLimitOfASlice, TestUserGroupByHand
+//	the socket      | somebody poses as the daemon                     | host.json and the socket's owner must be root's      | TestSystemInfoIsRoots, TestDaemonIsGreeted
+//	the socket      | a local user speaks for another                  | the kernel says who connects                         | TestUsersSpeakForThemselves
+//	credentials     | they are used from another computer              | who came how is part of the connection               | TestLocalhostNetworkAccess
 package host
