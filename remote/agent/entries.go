@@ -49,8 +49,8 @@ func (e *entry) learn(s *api.Session) bool {
 // learnLocked is learn, and whether the session is one that the daemon alone has.
 func (a *Agent) learnLocked(e *entry, s *api.Session) bool {
 	before := e.shared
-	if a.computerLocked(e.computer).local {
-		e.shared = a.isShared(s)
+	if shared := a.isShared(s); shared != before {
+		e.shared = shared && a.computerLocked(e.computer).local
 	}
 	return e.learn(s) || e.shared != before
 }

@@ -63,14 +63,15 @@ func reply(w io.Writer, header string, v any) {
 	fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n%s", len(data), header, data)
 }
 
-// endless writes text until nobody takes it any more.
-func endless(w io.Writer, text string) {
+// endless writes text, so many MiB of it at most, until nobody takes it any more.
+func endless(w net.Conn, text string, most int) {
 	piece := []byte(strings.Repeat(text, 32<<10/len(text)))
-	for {
+	for range most * 32 {
 		if _, err := w.Write(piece); err != nil {
 			return
 		}
 	}
+	w.Close()
 }
 
 // A user's own host may answer what it likes: that costs its user the answer, and us a
@@ -80,10 +81,10 @@ func TestLyingHostIsBounded(t *testing.T) {
 		answer func(w net.Conn)
 		most   uint64 // bytes
 	}{
-		"a head without end":  {func(w net.Conn) { io.WriteString(w, "HTTP/1.1 200 OK\r\nX: "); endless(w, "x") }, 4 << 20},
-		"headers without end": {func(w net.Conn) { io.WriteString(w, "HTTP/1.1 200 OK\r\n"); endless(w, "X: y\r\n") }, 4 << 20},
-		"a status line":       {func(w net.Conn) { endless(w, "H") }, 4 << 20},
-		"a body without end":  {func(w net.Conn) { io.WriteString(w, "HTTP/1.1 200 OK\r\n\r\n"); endless(w, "x") }, 200 << 20},
+		"a head without end":  {func(w net.Conn) { io.WriteString(w, "HTTP/1.1 200 OK\r\nX: "); endless(w, "x", 16) }, 4 << 20},
+		"headers without end": {func(w net.Conn) { io.WriteString(w, "HTTP/1.1 200 OK\r\n"); endless(w, "X: y\r\n", 16) }, 4 << 20},
+		"a status line":       {func(w net.Conn) { endless(w, "H", 16) }, 4 << 20},
+		"a body without end":  {func(w net.Conn) { io.WriteString(w, "HTTP/1.1 200 OK\r\n\r\n"); endless(w, "x", 100) }, 200 << 20},
 		"no HTTP at all":      {func(w net.Conn) { io.WriteString(w, "\x00\n\n"); w.Close() }, 4 << 20},
 	} {
 		f := frontOf(t, nil)
@@ -101,7 +102,7 @@ func TestLyingHostIsBounded(t *testing.T) {
 // Many large replies at once do not add up beyond the user's share.
 func TestLyingHostHasItsShare(t *testing.T) {
 	f := frontOf(t, nil)
-	f.hostileTo(t, "alice", "alice", func(w net.Conn) { io.WriteString(w, "HTTP/1.1 200 OK\r\n\r\n"); endless(w, "x") })
+	f.hostileTo(t, "alice", "alice", func(w net.Conn) { io.WriteString(w, "HTTP/1.1 200 OK\r\n\r\n"); endless(w, "x", 100) })
 	f.h.limits = newLimits(func() config.HostOperations {
 		o := config.OperationDefaults
 		o.MaxMemoryBytes = 8 << 20 // a user has 32 MiB at least, but not more than all have
