@@ -103,6 +103,15 @@ func rounds(n int) int {
 // PSS_TEST_LONG.
 func slow() bool { return rounds(1) > 1 || long() }
 
+// slowTier skips a test that is not for every run: it takes long, or another build.
+// PSS_TEST_SLOW asks for such a test without more rounds of it.
+func slowTier(t *testing.T) {
+	t.Helper()
+	if !slow() && os.Getenv("PSS_TEST_SLOW") == "" {
+		t.Skip("of the slow tier: PSS_TEST_SLOW is not set")
+	}
+}
+
 // random returns a generator whose seed is printed; PSS_TEST_SEED sets it.
 func random(t *testing.T) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())

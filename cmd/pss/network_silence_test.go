@@ -105,6 +105,7 @@ func TestScenario19ClientOutOfReach(t *testing.T) {
 // A computer that never answers is an error within open_timeout, and never holds up
 // what is asked of others. A session that is removed goes from the list all the same.
 func TestSilentComputer(t *testing.T) {
+	slowTier(t)
 	t.Parallel()
 	far, near, n := twoComputers(t, "", hasty)
 	near.must("new-pssession", "--computer-name", "x", "--name", "gone", "--output", "id")

@@ -16,6 +16,7 @@ import (
 
 // What the README shows of a server behind a bastion is what happens.
 func TestREADMEShowsSSH(t *testing.T) {
+	slowTier(t)
 	t.Parallel()
 	if !cmd.HaveSSHD() {
 		t.Skip("no ssh server and client are installed")
@@ -25,6 +26,7 @@ func TestREADMEShowsSSH(t *testing.T) {
 
 // What the README shows of a host for many users is what happens.
 func TestREADMEShowsHTTPS(t *testing.T) {
+	slowTier(t)
 	t.Parallel()
 	_, keygen := exec.LookPath("ssh-keygen")
 	_, script := exec.LookPath("script")

@@ -80,6 +80,7 @@ func TestEnablePSRemoting(t *testing.T) {
 // A restart of the service, and a newer binary, leave the sessions alone: root's own shell
 // is the same process, with the same variables, and goes on meanwhile.
 func TestRestartAndUpgradeLeaveSessions(t *testing.T) {
+	slowTier(t)
 	t.Parallel()
 	c := newCell(t, "systemd/system")
 	before := c.tree()

@@ -99,6 +99,9 @@ func TestSSHOutages(t *testing.T) {
 	t.Parallel()
 	for name, jump := range map[string]bool{"Direct": false, "Jump": true} {
 		t.Run(name, func(t *testing.T) {
+			if jump {
+				slowTier(t)
+			}
 			t.Parallel()
 			c := computersOverSSH(t, shortLease, hastyLink, jump)
 			r := c.near.start("invoke-command", "--session", "1", "--retry-window", "60s", "--script-block", numbered(c.far.home, 1, 4, "sleep 0.05"))

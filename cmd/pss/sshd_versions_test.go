@@ -12,6 +12,7 @@ import (
 
 // A computer that ssh reaches may have another version of pss: it is used as it is.
 func TestVersionsOverSSH(t *testing.T) {
+	slowTier(t)
 	t.Parallel()
 	for _, pair := range [][2]string{{"this", "next"}, {"next", "this"}} {
 		t.Run(pair[0]+"-"+pair[1], func(t *testing.T) {

@@ -55,6 +55,7 @@ func (w *world) get(path string) ([]byte, error) {
 // Every pairing of cmdlet, agent and host (with its session hosts) of two
 // versions does the whole job.
 func TestVersionsTogether(t *testing.T) {
+	slowTier(t)
 	t.Parallel()
 	for _, host := range []string{"this", "next"} {
 		for _, agent := range []string{"this", "next"} {
@@ -140,6 +141,7 @@ func kindsOf(recs []record) (kinds []string) {
 // A session host keeps the code it started with, and the listing shows its
 // version, when the host has been replaced by another build.
 func TestHostReplacedByAnotherVersion(t *testing.T) {
+	slowTier(t)
 	t.Parallel()
 	for _, builds := range [][2]string{{"this", "next"}, {"next", "this"}} {
 		t.Run(builds[0]+"-then-"+builds[1], func(t *testing.T) {
