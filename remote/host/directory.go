@@ -198,7 +198,7 @@ func (d *directory) reap(retain time.Duration) (busy bool) {
 			go e.endOrphans(d.log) // not waited for: leases must go on
 			continue
 		}
-		if time.Since(info.Changed) < retain {
+		if time.Since(e.changed(info)) < retain {
 			continue
 		}
 		d.log.Info("retention over", "session", e.id)
@@ -235,6 +235,19 @@ func (e *entry) endOrphans(log *slog.Logger) {
 		e.stuck = true
 		e.mu.Unlock()
 	}
+}
+
+// changed is when the session changed last: as its facts say, or, where they do not, as
+// their file does. What was printed is not deleted for want of a date.
+func (e *entry) changed(info *api.RunspaceInfo) time.Time {
+	if !info.Changed.IsZero() {
+		return info.Changed
+	}
+	st, err := os.Stat(filepath.Join(e.dir, api.FactsFile))
+	if err != nil {
+		return time.Now()
+	}
+	return st.ModTime()
 }
 
 // exists reports whether the session's folder is there.
