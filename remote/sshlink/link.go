@@ -235,7 +235,7 @@ func (l *Link) start(ctx context.Context, a *attempt) {
 	l.mu.Lock()
 	alone := l.alone
 	l.mu.Unlock()
-	p, err := l.open(ctx, a.caller, alone)
+	p, alone, err := l.openShared(ctx, a.caller, alone)
 	if alone && api.IsCode(err, api.CodeAccessDenied) {
 		alone = false // who shares a connection may need no password
 		p, err = l.open(ctx, a.caller, alone)

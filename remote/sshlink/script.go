@@ -69,6 +69,17 @@ func parseHello(text []byte) (h hello, err error) {
 // This ssh shares a connection that the user has opened, and never opens one to share:
 // others would lose it when we end. alone says that it shares none.
 func arguments(t api.SSHTarget, remote string, heartbeat time.Duration, alone bool) []string {
+	return append(connecting(t, heartbeat, alone), "--", t.Host, remote)
+}
+
+// checking is the command line that asks the connection which the user has opened to be
+// shared, whether it lives; it ends at once where there is none.
+func checking(t api.SSHTarget, heartbeat time.Duration) []string {
+	return append(connecting(t, heartbeat, false), "-O", "check", "--", t.Host)
+}
+
+// connecting are the options of both.
+func connecting(t api.SSHTarget, heartbeat time.Duration, alone bool) []string {
 	argv := []string{"-T", "-x", "-a", "-e", "none", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", "-o", "ControlMaster=no"}
 	if alone {
 		argv = append(argv, "-S", "none")
@@ -87,8 +98,7 @@ func arguments(t api.SSHTarget, remote string, heartbeat time.Duration, alone bo
 	}
 	// An ssh whose agent was killed notices a dead network by itself.
 	alive := max(1, (heartbeat+time.Second-1)/time.Second)
-	argv = append(argv, "-o", fmt.Sprintf("ServerAliveInterval=%d", alive), "-o", "ServerAliveCountMax=3")
-	return append(argv, "--", t.Host, remote)
+	return append(argv, "-o", fmt.Sprintf("ServerAliveInterval=%d", alive), "-o", "ServerAliveCountMax=3")
 }
 
 // builds maps what uname says to the names of Go's builds.
