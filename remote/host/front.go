@@ -196,8 +196,9 @@ func (f *front) heartbeat(own client.Handler) client.Handler {
 
 // sharers are the run-as users who keep sessions that this user may use.
 func (f *front) sharers(user string) (keepers []string) {
+	may := f.sharing(user)
 	for _, s := range f.registry.shared("") {
-		if !slices.Contains(keepers, s.Keeper) && f.mayShare(user, s) {
+		if !slices.Contains(keepers, s.Keeper) && may(s) {
 			keepers = append(keepers, s.Keeper)
 		}
 	}
@@ -213,6 +214,20 @@ func (f *front) mayShare(user string, s *registered) bool {
 		return false
 	}
 	return f.h.allows(conf, user) || planted.On("shared-with-everybody")
+}
+
+// sharing is mayShare for many sessions: each configuration is read once.
+func (f *front) sharing(user string) func(s *registered) bool {
+	known := map[[2]string]bool{}
+	return func(s *registered) bool {
+		of := [2]string{s.Keeper, s.Configuration}
+		may, ok := known[of]
+		if !ok {
+			may = f.mayShare(user, s)
+			known[of] = may
+		}
+		return may
+	}
 }
 
 // keeperOf returns whose host has the session that the request names, for who asks: their

@@ -20,6 +20,7 @@ func (f *front) list(own client.Handler) client.Handler {
 		all := &api.SessionList{Version: api.Version, Sessions: []api.Session{}}
 		keepers := append([]string{who}, slices.DeleteFunc(f.sharers(who), func(k string) bool { return k == who })...)
 		answers := f.askAll(w, r, keepers, own)
+		may := f.sharing(who)
 		for i, keeper := range keepers {
 			list, err := answers[i].list, answers[i].err
 			if err != nil && keeper == who {
@@ -31,7 +32,7 @@ func (f *front) list(own client.Handler) client.Handler {
 			}
 			all.Errors = append(all.Errors, list.Errors...)
 			for _, s := range list.Sessions {
-				if keeper != who && !f.shares(who, keeper, s.Runspace.InstanceID) {
+				if known := f.registry.find(keeper, s.Runspace.InstanceID); keeper != who && (known == nil || !known.shared() || !may(known)) {
 					continue
 				}
 				s.Runspace.Owner = keeper // whatever its files say
