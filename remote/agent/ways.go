@@ -124,6 +124,6 @@ func (k *computer) waysThere() string {
 	if k.conf.Address != "" {
 		return fmt.Sprintf("check the address, and that 'pss host' runs there; config.toml says where a computer listens: %s address = \"HOST:PORT\"", section)
 	}
-	return fmt.Sprintf("check the name. There are two ways: start 'pss host --listen 0.0.0.0:%s' there and write its fingerprint and token_file into config.toml, %s; "+
-		"or let ssh reach it, which needs no port and no daemon: --host-name %s", defaultPort, section, k.shown())
+	return fmt.Sprintf("check the name. There are two ways: have 'sudo pss enable-psremoting' run there, or without root 'pss host --listen 0.0.0.0:%s', and your SSH key in ~/.ssh/authorized_keys "+
+		"(%s of config.toml has another address or port); or let ssh reach it, which needs no port and no daemon: --host-name %s", defaultPort, section, k.shown())
 }
