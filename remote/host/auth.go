@@ -28,6 +28,8 @@ const (
 	maxChecked = 4096
 	// maxAuthBody bounds what a stranger may send to prove something.
 	maxAuthBody = 128 << 10
+	// maxStrangersBody is how much of a body that is larger is taken before the answer.
+	maxStrangersBody = 4 << 20
 )
 
 // auth finds out as whom strangers may use the host.

@@ -37,8 +37,11 @@ func (h *Host) handleAuth(f client.Handler) client.Handler {
 		if r.Header.Get("Origin") != "" {
 			return nil, errWebPage()
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxAuthBody)
-		return f(w, r)
+		whole := r.Body
+		r.Body = http.MaxBytesReader(w, whole, maxAuthBody)
+		v, err := f(w, r)
+		takeRest(w, whole, err, maxStrangersBody)
+		return v, err
 	}
 }
 

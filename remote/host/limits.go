@@ -153,18 +153,23 @@ func (h *Host) bounded(route string, f client.Handler) client.Handler {
 			p.stall.Store(int64(conf.StreamStall))
 		}
 		v, err := f(w, r)
-		if api.IsCode(err, api.CodeTooLarge) {
-			// A client reads its answer when it has sent everything; cut off before, it sees
-			// nothing but that.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(tooLargeTime))
-			_, _ = io.CopyN(io.Discard, whole, 2*client.MaxBody)
-		}
+		takeRest(w, whole, err, 2*client.MaxBody)
 		return v, err
 	}
 }
 
 // tooLargeTime bounds how long the rest of a body is taken that is too large.
 const tooLargeTime = 2 * time.Second
+
+// takeRest takes up to n bytes more of a body that was refused as too large: a client
+// reads its answer when it has sent everything; cut off before, it sees nothing but that.
+func takeRest(w http.ResponseWriter, body io.Reader, err error, n int64) {
+	if !api.IsCode(err, api.CodeTooLarge) {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(tooLargeTime))
+	_, _ = io.CopyN(io.Discard, body, n)
+}
 
 // peerOf returns the connection to the port that the request came by, or nil.
 func peerOf(r *http.Request) *peer {
