@@ -11,8 +11,18 @@
 // host (remote/sessionhost) is one session: it owns the only state machine, the
 // engine (remote/engine) and the output (remote/spool). The words that they share
 // stand in remote/api, everything HTTP in remote/client, and what differs between
-// operating systems in remote/platform. The service that the host is on a computer for
-// several users is made by remote/install.
+// operating systems in remote/platform.
+//
+// # A host for many users
+//
+// Run by root, the host is the front of a computer: it finds out who asks
+// (remote/identity), and passes each request on to that user's own host, where the
+// user's sessions are, however they are reached. It does so by a worker
+// (remote/worker), a process of that user, which it hands open connections: root
+// itself opens, deletes and dials nothing that is a user's. Its registry says who may
+// share the sessions of run-as configurations. The service is made by remote/install.
+//
+//	agent ──TLS 1.3──► pss host (root) ──open file──► pss host --worker (user) ──► the user's pss host ──► pss session-host
 //
 // # One protocol
 //
