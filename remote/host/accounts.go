@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,8 +17,18 @@ const accountLife = 10 * time.Second
 
 // accounts are the users of this computer, as far as they were asked about.
 type accounts struct {
-	mu    sync.Mutex // guards known
+	mu    sync.Mutex // guards what follows
 	known map[string]knownAccount
+	names map[int]knownName // by uid
+}
+
+func newAccounts() accounts {
+	return accounts{known: map[string]knownAccount{}, names: map[int]knownName{}}
+}
+
+type knownName struct {
+	name string
+	at   time.Time
 }
 
 type knownAccount struct {
@@ -45,11 +56,8 @@ func (a *accounts) find(ctx context.Context, name string) (*identity.Account, []
 	k = knownAccount{acc, acc.GroupNames(ctx), time.Now()}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for n, old := range a.known { // bounded: who is not asked about is forgotten
-		if time.Since(old.at) >= accountLife {
-			delete(a.known, n)
-		}
-	}
+	// Bounded: who is not asked about is forgotten.
+	maps.DeleteFunc(a.known, func(_ string, old knownAccount) bool { return time.Since(old.at) >= accountLife })
 	a.known[name] = k
 	return k.Account, k.groups, nil
 }
@@ -60,11 +68,21 @@ func (a *accounts) inGroup(ctx context.Context, name, group string) bool {
 	return err == nil && slices.Contains(groups, group)
 }
 
-// nameOf returns the user with that uid.
+// nameOf returns the user with that uid: each request by the socket of all users asks.
 func (a *accounts) nameOf(ctx context.Context, uid int) (string, error) {
-	acc, err := identity.LookupID(ctx, uid)
+	a.mu.Lock()
+	k, ok := a.names[uid]
+	a.mu.Unlock()
+	if ok && time.Since(k.at) < accountLife {
+		return k.name, nil
+	}
+	name, err := identity.NameOf(ctx, uid)
 	if err != nil {
 		return "", err
 	}
-	return acc.Name, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.names, func(_ int, old knownName) bool { return time.Since(old.at) >= accountLife })
+	a.names[uid] = knownName{name, time.Now()}
+	return name, nil
 }

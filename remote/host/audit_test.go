@@ -40,7 +40,7 @@ func testHost(t testing.TB, conf *config.Host) *Host {
 	h.quota = newQuota(h.dir, conf)
 	h.audit = newAudit(filepath.Join(dir, "audit.ndjson"), h)
 	t.Cleanup(h.audit.reopen)
-	h.accounts = accounts{known: map[string]knownAccount{}}
+	h.accounts = newAccounts()
 	require.NoError(t, os.MkdirAll(h.o.Paths.HostDir(), 0o700))
 	var err error
 	h.certs, err = newCerts(&Options{Paths: h.o.Paths, Config: conf, Log: h.log})

@@ -100,7 +100,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func newHost(ctx context.Context, o Options) (*Host, error) {
-	h := &Host{o: o, log: o.Log, active: client.NewActivity(), accounts: accounts{known: map[string]knownAccount{}}, metrics: newMetrics()}
+	h := &Host{o: o, log: o.Log, active: client.NewActivity(), accounts: newAccounts(), metrics: newMetrics()}
 	h.settings.Store(o.Config)
 	h.limits = newLimits(h.operations)
 	var err error

@@ -74,21 +74,21 @@ func Lookup(ctx context.Context, name string) (*Account, error) {
 	return a, nil
 }
 
-// LookupID returns the user with that uid, as Lookup does.
-func LookupID(ctx context.Context, uid int) (*Account, error) {
-	id := strconv.Itoa(uid)
-	line, err := database(ctx, "passwd", id)
+// NameOf returns the name of the user with that uid. ErrNoAccount: there is none, or none
+// that Lookup would find.
+func NameOf(ctx context.Context, uid int) (string, error) {
+	line, err := database(ctx, "passwd", strconv.Itoa(uid))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	a, err := parsePasswd(line)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if int(a.UID) != uid { // somebody's name is a number
-		return nil, ErrNoAccount
+	if int(a.UID) != uid || !ValidName(a.Name) { // somebody's name may be a number
+		return "", ErrNoAccount
 	}
-	return Lookup(ctx, a.Name)
+	return a.Name, nil
 }
 
 // parsePasswd reads a line of passwd(5).
