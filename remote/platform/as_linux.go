@@ -15,10 +15,6 @@ import (
 // shell says more.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// testVariables are what a process of another user takes from us: nothing that is set
-// outside of tests.
-var testVariables = []string{"GODEBUG", "GORACE", "GOTRACEBACK", "GOCOVERDIR", "PSS_TEST_FAULT", "PSS_TEST_POINT"}
-
 // BecomeCommand is the hidden role in which StartAs begins.
 const BecomeCommand = "become"
 
@@ -56,19 +52,11 @@ func commandAs(r Role, as As) (*exec.Cmd, error) {
 		return nil, err
 	}
 	cmd := exec.Command(self, append([]string{BecomeCommand, string(who)}, r.Args...)...)
-	cmd.Args[0] = "pss"
-	cmd.Dir = "/"
-	cmd.Env = append([]string{"GOMAXPROCS=1", "PATH=" + defaultPath}, r.Env...)
-	for _, name := range testVariables {
-		if v, ok := os.LookupEnv(name); ok {
-			cmd.Env = append(cmd.Env, name+"="+v)
-		}
-	}
+	bare(cmd, append([]string{"PATH=" + defaultPath}, r.Env...)...)
 	cmd.Stdin = r.Stdin
 	if r.Ready != nil {
 		cmd.ExtraFiles = []*os.File{r.Ready}
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd, nil
 }
 

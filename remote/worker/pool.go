@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"sync"
 	"time"
 
@@ -27,7 +26,7 @@ const (
 // Pool starts workers, one for each user, and keeps them. It is safe for concurrent use.
 type Pool struct {
 	log     *slog.Logger
-	limits  func(*identity.Account) ([]platform.UserLimit, int) // of a user's processes, or nil
+	limits  func(*identity.Account) ([]platform.UserLimit, int) // of a user's processes
 	mu      sync.Mutex                                          // guards workers and closed
 	workers map[uint32]*process
 	closed  bool
@@ -42,7 +41,6 @@ func NewPool(log *slog.Logger, limits func(*identity.Account) ([]platform.UserLi
 // process is a running worker.
 type process struct {
 	user    *identity.Account
-	cmd     *exec.Cmd
 	mu      sync.Mutex // guards control: one file at a time
 	control *net.UnixConn
 	idle    *time.Timer
@@ -56,23 +54,30 @@ func (p *Pool) Dial(ctx context.Context, u *identity.Account, line string) (net.
 		return nil, err
 	}
 	defer theirs.Close()
-	err = client.Introduce(ours, line)
-	for try := 0; err == nil; try++ {
-		var w *process
-		if w, err = p.worker(u); err != nil {
-			break
-		}
-		if err = w.hand(ctx, theirs); err == nil {
+	if err = client.Introduce(ours, line); err == nil {
+		if err = p.hand(ctx, u, theirs); err == nil {
 			return ours, nil
-		}
-		p.drop(w)
-		if try == 0 {
-			err = nil // it ended a moment ago: its successor is tried once
 		}
 	}
 	ours.Close()
 	return nil, api.Errorf(api.CodeInternal, "no process could be started as user %s: %v", u.Name, err).WithID("WorkerStartFailed").
 		On(u.Name).Hint("the log of the host tells more")
+}
+
+// hand gives the user's worker an open connection. One that ended a moment ago has a
+// successor, which is tried once.
+func (p *Pool) hand(ctx context.Context, u *identity.Account, f *os.File) (err error) {
+	for range 2 {
+		w, werr := p.worker(u)
+		if werr != nil {
+			return werr
+		}
+		if err = w.hand(ctx, f); err == nil {
+			return nil
+		}
+		p.drop(w)
+	}
+	return err
 }
 
 // worker returns the user's worker, started if there is none.
@@ -91,9 +96,7 @@ func (p *Pool) worker(u *identity.Account) (*process, error) {
 	}
 	defer theirs.Close()
 	as := platform.As{UID: u.UID, GID: u.GID, Groups: u.Groups}
-	if p.limits != nil {
-		as.Limits, as.Tasks = p.limits(u)
-	}
+	as.Limits, as.Tasks = p.limits(u)
 	if planted.On("worker-as-root") {
 		as.UID, as.GID, as.Groups = 0, 0, nil
 	}
@@ -108,7 +111,7 @@ func (p *Pool) worker(u *identity.Account) (*process, error) {
 		control.Close()
 		return nil, err
 	}
-	w := &process{user: u, cmd: cmd, control: control}
+	w := &process{user: u, control: control}
 	w.idle = time.AfterFunc(idleLife, func() { p.drop(w) })
 	p.workers[u.UID] = w
 	p.log.Info("worker started", "user", u.Name, "pid", cmd.Process.Pid)
