@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"time"
 )
@@ -77,8 +78,5 @@ func (p Paths) LoadHost() (*Host, error) {
 
 // SessionLimit is how many sessions a user may have.
 func (h *Host) SessionLimit() int {
-	if h.MaxSessions > 0 {
-		return h.MaxSessions
-	}
-	return DefaultMaxSessions
+	return cmp.Or(h.MaxSessions, DefaultMaxSessions)
 }

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -214,9 +213,9 @@ func (p *prover) request(keys []*identity.Signer) (*api.ProofRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, ours := sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo), sha256.Sum256(p.k.proofs.shown.Leaf.RawSubjectPublicKeyInfo)
 	b := identity.Binding{
-		Exported: exported, Nonce: p.challenge.Nonce, ServerKey: server[:], Host: at, User: p.user, ClientKey: ours[:], Expiry: p.expiry,
+		Exported: exported, Nonce: p.challenge.Nonce, ServerKey: identity.KeySum(state.PeerCertificates[0]), Host: at, User: p.user,
+		ClientKey: identity.KeySum(p.k.proofs.shown.Leaf), Expiry: p.expiry,
 	}
 	req := &api.ProofRequest{User: p.user, Host: at, Nonce: p.challenge.Nonce, Expiry: p.expiry}
 	message := b.Message()

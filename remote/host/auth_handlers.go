@@ -31,12 +31,9 @@ func required() error {
 		Hint("prove who you are with an SSH key, a client certificate or a password (see about_Identity), or as the host's own user with its token")
 }
 
-// handleAuth serves a route for strangers: not behind the guard, but no web page either.
+// handleAuth serves a route for strangers, which is not behind the guard.
 func (h *Host) handleAuth(f client.Handler) client.Handler {
 	return func(w http.ResponseWriter, r *http.Request) (any, error) {
-		if r.Header.Get("Origin") != "" {
-			return nil, errWebPage()
-		}
 		whole := r.Body
 		r.Body = http.MaxBytesReader(w, whole, maxAuthBody)
 		v, err := f(w, r)

@@ -16,19 +16,28 @@ import (
 
 // handleCreate makes the session once: a repeated request finds the first one's.
 func (h *Host) handleCreate(w http.ResponseWriter, r *http.Request) (any, error) {
-	var req api.CreateRequest
-	if err := client.ReadBody(w, r, &req); err != nil {
-		return nil, err
-	}
-	id, err := client.PathGUID(r, "session")
+	id, req, err := h.readCreate(w, r)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkCreate(&req, h.operations()); err != nil {
-		return nil, err
-	}
 	planted.Point("host-create")
-	s, err := h.createHere(r, id, &req)
+	return sessionAnswer(h.createHere(r, id, req))
+}
+
+// readCreate reads a request to make a session, and refuses one that cannot be meant.
+func (h *Host) readCreate(w http.ResponseWriter, r *http.Request) (id string, req *api.CreateRequest, err error) {
+	req = &api.CreateRequest{}
+	if err := client.ReadBody(w, r, req); err != nil {
+		return "", nil, err
+	}
+	if id, err = client.PathGUID(r, "session"); err != nil {
+		return "", nil, err
+	}
+	return id, req, checkCreate(req, h.operations())
+}
+
+// sessionAnswer makes a handler's answer of a session or an error.
+func sessionAnswer(s *api.Session, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"slices"
@@ -122,15 +121,7 @@ func (f *front) pass(w http.ResponseWriter, r *http.Request, keeper string, body
 
 // broken turns a failure between us and a user's host into an answer.
 func (f *front) broken(keeper string, err error) error {
-	var known *api.Error
-	if err == nil || errors.As(err, &known) {
-		return err
-	}
-	code := api.CodeUnreachable
-	if client.IsLost(err) {
-		code = api.CodeOutcomeUnknown
-	}
-	return api.Errorf(code, "the host of user %s does not answer: %v", keeper, err).On(keeper).Hint("try again")
+	return noAnswer(err, "the host of user "+keeper, keeper, "try again")
 }
 
 // mine serves what concerns the asker's own host as a whole.

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"pss/config"
 	"pss/remote/api"
 	"pss/remote/client"
 	"pss/remote/planted"
@@ -16,15 +15,8 @@ import (
 // that host does is decided here: its own files have no word in it.
 func (f *front) create(own client.Handler) client.Handler {
 	return func(w http.ResponseWriter, r *http.Request) (any, error) {
-		var req api.CreateRequest
-		if err := client.ReadBody(w, r, &req); err != nil {
-			return nil, err
-		}
-		id, err := client.PathGUID(r, "session")
+		id, req, err := f.h.readCreate(w, r)
 		if err != nil {
-			return nil, err
-		}
-		if err := checkCreate(&req, f.h.operations()); err != nil {
 			return nil, err
 		}
 		who := f.h.principalOf(r).Name
@@ -36,25 +28,17 @@ func (f *front) create(own client.Handler) client.Handler {
 			InstanceID: id, Keeper: cmp.Or(conf.RunAsUser, who), User: who, Name: req.Name, Configuration: conf.Name, Created: time.Now(),
 		}
 		if f.within(entry.Keeper) && !entry.shared() {
-			return sessionAnswer(f.h.createHere(r, id, &req))
+			return sessionAnswer(f.h.createHere(r, id, req))
 		}
 		line := &auditLine{Action: "New", Session: id, Name: req.Name}
 		if entry.shared() {
 			line.RunAs = entry.Keeper
 		}
-		s, err := f.make(r, &req, entry, conf)
+		s, err := f.make(r, req, entry, conf)
 		line.refused(err)
 		f.h.audit.note(r, line)
 		return sessionAnswer(s, err)
 	}
-}
-
-// sessionAnswer makes a handler's answer of a session or an error.
-func sessionAnswer(s *api.Session, err error) (any, error) {
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
 }
 
 // make has the session made that entry describes, and keeps entry if it was.
@@ -110,7 +94,7 @@ func (f *front) checked(s *api.Session, entry *registered, known bool) (*api.Ses
 	if !known {
 		f.registry.drop(entry.key())
 	}
-	if entry.shared() && !f.shares(entry.User, entry.Keeper, s.Runspace.InstanceID) {
+	if entry.shared() && !f.shares(f.sharing(entry.User), entry.Keeper, s.Runspace.InstanceID) {
 		return nil, api.Errorf(api.CodeConflict, "user %s has a session %s that you may not use", entry.Keeper, entry.Name).On(entry.Name).
 			Hint("choose another name")
 	}
@@ -128,7 +112,7 @@ func (f *front) admit(r *http.Request, conf *api.SessionConfiguration, entry *re
 	if f.registry.find(entry.Keeper, entry.InstanceID) != nil {
 		return release, nil // it is there already: the answer was lost
 	}
-	most := cmp.Or(f.h.conf().MaxSessions, config.DefaultMaxSessions)
+	most := f.h.conf().SessionLimit()
 	for try := 0; ; try++ {
 		own := f.registry.those(func(s *registered) bool { return s.User == who })
 		var owners []string
@@ -163,11 +147,7 @@ func (f *front) recount(r *http.Request) {
 		if f.within(keeper) {
 			continue
 		}
-		if cl, err := f.host(r, keeper); err == nil {
-			if list, err := cl.Sessions(r.Context()); err == nil {
-				f.registry.reconcile(keeper, list.Sessions)
-			}
-		}
+		_, _ = f.ask(r, keeper) // of one that does not tell, what is known stays
 	}
 }
 

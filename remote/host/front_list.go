@@ -32,7 +32,7 @@ func (f *front) list(own client.Handler) client.Handler {
 			}
 			all.Errors = append(all.Errors, list.Errors...)
 			for _, s := range list.Sessions {
-				if known := f.registry.find(keeper, s.Runspace.InstanceID); keeper != who && (known == nil || !known.shared() || !may(known)) {
+				if keeper != who && !f.shares(may, keeper, s.Runspace.InstanceID) {
 					continue
 				}
 				s.Runspace.Owner = keeper // whatever its files say
@@ -75,10 +75,10 @@ func (f *front) askAll(w http.ResponseWriter, r *http.Request, keepers []string,
 // sharedTime is how long the host of a run-as user may take to tell its sessions.
 const sharedTime = 5 * time.Second
 
-// shares reports whether the user may see the keeper's session.
-func (f *front) shares(user, keeper, id string) bool {
+// shares reports whether the user whom may speaks of may see the keeper's session.
+func (f *front) shares(may func(*registered) bool, keeper, id string) bool {
 	s := f.registry.find(keeper, id)
-	return s != nil && s.shared() && f.mayShare(user, s)
+	return s != nil && s.shared() && may(s)
 }
 
 // sessionsOf lists what a keeper's host has.
@@ -88,6 +88,11 @@ func (f *front) sessionsOf(w http.ResponseWriter, r *http.Request, keeper string
 		list, _ := v.(*api.SessionList)
 		return list, err
 	}
+	return f.ask(r, keeper)
+}
+
+// ask lists what a keeper's host has, and lets the registry know.
+func (f *front) ask(r *http.Request, keeper string) (*api.SessionList, error) {
 	cl, err := f.host(r, keeper)
 	if err != nil {
 		return nil, err

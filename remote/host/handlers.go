@@ -256,6 +256,12 @@ func (h *Host) handleForward(w http.ResponseWriter, r *http.Request) (any, error
 
 // unreachable turns a failure between host and session host into an answer.
 func (h *Host) unreachable(e *entry, err error) error {
+	return noAnswer(err, "session "+e.id, e.id, "try again; if it stays so, remove the session")
+}
+
+// noAnswer turns a failure between us and another process, which people know as what,
+// into an answer. What that process refused by itself stays as it is.
+func noAnswer(err error, what, target, next string) error {
 	var known *api.Error
 	if err == nil || errors.As(err, &known) {
 		return err
@@ -264,8 +270,7 @@ func (h *Host) unreachable(e *entry, err error) error {
 	if client.IsLost(err) {
 		code = api.CodeOutcomeUnknown
 	}
-	return api.Errorf(code, "session %s does not answer: %v", e.id, err).On(e.id).
-		Hint("try again; if it stays so, remove the session")
+	return api.Errorf(code, "%s does not answer: %v", what, err).On(target).Hint("%s", next)
 }
 
 // revive starts a session host for a dead session's folder.

@@ -57,7 +57,7 @@ func (q *quota) lower(n int64) {
 
 // set takes the limits of host.toml.
 func (q *quota) set(conf *config.Host) {
-	q.sessions.Store(int64(cmp.Or(conf.MaxSessions, config.DefaultMaxSessions)))
+	q.sessions.Store(int64(conf.SessionLimit()))
 	q.bytes.Store(cmp.Or(conf.MaxSpoolBytes, q.fallback))
 }
 

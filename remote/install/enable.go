@@ -94,7 +94,7 @@ func (in *Installer) again(cmdlet string) string {
 
 // prepare makes folders, certificate and host.toml, and lets sessions be made.
 func (in *Installer) prepare(done *[]string, rec *record) error {
-	if _, err := os.Stat(filepath.Join(in.Paths.HostDir(), "cert.pem")); err != nil {
+	if _, err := os.Stat(in.Paths.HostCertificate()); err != nil {
 		err := in.step(done, "Make the certificate", in.Paths.HostDir(), func() error {
 			_, err := in.Fingerprint(in.Paths)
 			return err
