@@ -122,3 +122,53 @@ func TestReloadOfHowOneComesIn(t *testing.T) {
 	assert.GreaterOrEqual(t, try("root", "wrong").took, time.Second)
 	assert.Equal(t, http.StatusForbidden, try("root", "right").StatusCode, "the second attempt in a minute")
 }
+
+// What somebody proved who they are with can be taken back: an enrolment and a connection
+// from before count no more then, and again once it is given back.
+func TestWhatIsTakenBack(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t, quick)
+	signer, line := newSigner(t)
+	_, other := newSigner(t)
+	p.lets("alice", other+line)
+	const nobody = "AuthenticationRequired"
+	key, bound := newClientKey(t, nil, nil), p.call(nil)
+	require.Equal(t, http.StatusOK, p.call(&key).prove("alice", signer).StatusCode)
+	require.Equal(t, http.StatusOK, bound.prove("alice", signer).StatusCode)
+	sees := func(want, when string) {
+		t.Helper()
+		p.reload(quick) // or a minute passes
+		assert.Equal(t, want, p.call(&key).user(), when)
+	}
+	sees("alice", "the key is there")
+	require.Equal(t, "alice", bound.user())
+	p.lets("alice", other)
+	sees(nobody, "the key is gone")
+	assert.Equal(t, nobody, bound.user(), "the connection that was bound with it")
+	p.lets("alice", `expiry-time="20200101" `+line)
+	sees(nobody, "the key is over")
+	p.lets("alice", `from="192.0.2.1" `+line)
+	sees(nobody, "the key is for somewhere else")
+	p.lets("alice", `from="192.0.2.1" `+line+`from="127.0.0.1" `+line)
+	sees("alice", "the key is given back")
+	require.NoError(t, os.Remove(p.path("people", "alice", ".ssh", "authorized_keys")))
+	sees(nobody, "there is no file")
+
+	set := func(password string) {
+		t.Helper()
+		r := p.feed(strings.NewReader(password+"\n"), "host", "passwd", "bob")
+		require.Zero(t, r.code, r.err)
+	}
+	set("first")
+	key, bound = newClientKey(t, nil, nil), p.call(nil)
+	for _, c := range []*caller{p.call(&key), bound} {
+		require.Equal(t, http.StatusOK, c.ask(http.MethodPost, api.RoutePassword, &api.PasswordRequest{User: "bob", Password: "first"}).StatusCode)
+	}
+	sees("bob", "the password stands")
+	require.Equal(t, "bob", bound.user())
+	set("second")
+	sees(nobody, "the password is another one")
+	assert.Equal(t, nobody, bound.user(), "the connection that was bound with it")
+	set("first")
+	sees(nobody, "the same one, given anew")
+}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,10 +21,6 @@ import (
 const (
 	// maxAttempts bounds the attempts under way: each starts processes.
 	maxAttempts = 16
-	// recheck is how long an account is believed to be as it was.
-	recheck = time.Minute
-	// maxChecked bounds how many accounts are remembered.
-	maxChecked = 4096
 	// maxAuthBody bounds what a stranger may send to prove something.
 	maxAuthBody = 128 << 10
 	// maxStrangersBody is how much of a body that is larger is taken before the answer.
@@ -43,8 +38,7 @@ type auth struct {
 	users     *identity.Limiter
 	slots     chan struct{}
 
-	mu      sync.Mutex // guards checked
-	checked map[string]verdict
+	checked verdicts
 }
 
 // terms are what host.toml says of who is let in. They change as a whole.
@@ -56,13 +50,6 @@ type terms struct {
 	passwords *bool         // whether they are taken; nil: once there is one
 	failure   time.Duration // when a refusal is told
 	attempts  int           // in a minute
-}
-
-// verdict is what was true of an account at that time, under those terms.
-type verdict struct {
-	at    time.Time
-	under *terms
-	err   error
 }
 
 // newTerms reads what the settings name. An error says what is wrong with them.
@@ -101,7 +88,7 @@ func newAuth(h *Host) (*auth, error) {
 		h: h, own: os.Geteuid() != 0 || h.o.Embedded,
 		passwords: identity.Passwords{Path: h.o.Paths.PasswordFile()}, enrolled: enrolled,
 		addresses: identity.NewLimiter(t.attempts), users: identity.NewLimiter(t.attempts),
-		slots: make(chan struct{}, maxAttempts), checked: map[string]verdict{},
+		slots: make(chan struct{}, maxAttempts),
 	}
 	a.terms.Store(t)
 	return a, nil
@@ -150,32 +137,6 @@ func (a *auth) inspect(ctx context.Context, t *terms, user string) (*identity.Ac
 	return account, errors.Join(err, t.policy.Check(ctx, account))
 }
 
-// fit fails if the user may not be used any more. The answer may be a minute old, but is
-// one under the present terms.
-func (a *auth) fit(ctx context.Context, user string) error {
-	t := a.terms.Load()
-	a.mu.Lock()
-	v, ok := a.checked[user]
-	a.mu.Unlock()
-	if ok && v.under == t && time.Since(v.at) < recheck || planted.On("account-checked-once") {
-		return v.err
-	}
-	_, err := a.inspect(ctx, t, user)
-	if ctx.Err() == nil {
-		a.remember(user, verdict{at: time.Now(), under: t, err: err})
-	}
-	return err
-}
-
-func (a *auth) remember(user string, v verdict) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.checked) >= maxChecked {
-		clear(a.checked)
-	}
-	a.checked[user] = v
-}
-
 // known finds the user of a request without new proof: the connection is bound, or its
 // TLS key is enrolled or certified.
 func (a *auth) known(r *http.Request) (principal, bool) {
@@ -184,7 +145,7 @@ func (a *auth) known(r *http.Request) (principal, bool) {
 	state := client.TLSState(p.conn)
 	if !ok && state != nil && len(state.PeerCertificates) > 0 {
 		if e, enrolled := a.enrolled.Find(keyName(state)); enrolled {
-			who, ok = principal{Name: e.User, Method: api.MethodEnrolment}, true
+			who, ok = principal{Name: e.User, Method: api.MethodEnrolment, with: e.Proof}, true
 		} else {
 			return a.certified(r, p, state)
 		}
@@ -192,7 +153,7 @@ func (a *auth) known(r *http.Request) (principal, bool) {
 	if !ok {
 		return principal{}, false
 	}
-	if err := a.fit(r.Context(), who.Name); err != nil {
+	if err := a.fit(r, who.Name, who.with); err != nil {
 		a.h.log.Info("not let in any more", "user", who.Name, "from", r.RemoteAddr, "reason", err)
 		return principal{}, false
 	}
@@ -206,7 +167,7 @@ func (a *auth) certified(r *http.Request, p *guest, state *tls.ConnectionState) 
 		return principal{}, false
 	}
 	if err == nil {
-		err = a.fit(r.Context(), user)
+		err = a.fit(r, user, identity.Proof{})
 	}
 	if p.note(fmt.Sprint(user, err != nil)) {
 		a.note(r, user, api.MethodCertificate, client.Fingerprint(state.PeerCertificates[0]), err)
@@ -220,23 +181,23 @@ func keyName(state *tls.ConnectionState) string {
 }
 
 // admit binds the connection to the user and enrols its TLS key.
-func (a *auth) admit(r *http.Request, user, method string, expiry time.Time) (*api.Enrolment, error) {
+func (a *auth) admit(r *http.Request, user string, with identity.Proof, expiry time.Time) (*api.Enrolment, error) {
 	p := guestOf(r)
-	out := &api.Enrolment{Version: api.Version, User: user, Method: method}
+	out := &api.Enrolment{Version: api.Version, User: user, Method: with.Method}
 	until := time.Now().Add(api.MaxEnrolment)
 	if !expiry.IsZero() && expiry.Before(until) {
 		until = expiry
 	}
 	if state := client.TLSState(p.conn); state != nil && len(state.PeerCertificates) > 0 {
 		var err error
-		if out.Until, err = a.enrolled.Add(keyName(state), user, method, until); err != nil {
+		if out.Until, err = a.enrolled.Add(keyName(state), user, with, until); err != nil {
 			return nil, err
 		}
 	}
 	if c := peerOf(r); c != nil {
 		c.gate.becomes(c, peerKnown)
 	}
-	p.bind(principal{Name: user, Method: method}, until)
+	p.bind(principal{Name: user, Method: with.Method, with: with}, until)
 	return out, nil
 }
 

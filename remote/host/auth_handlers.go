@@ -64,7 +64,7 @@ func (a *auth) handleProof(w http.ResponseWriter, r *http.Request) (any, error) 
 	}
 	start := time.Now()
 	key, err := a.prove(r, &in)
-	return a.decide(r, start, in.User, api.MethodPublicKey, key, in.Expiry, err)
+	return a.decide(r, start, in.User, identity.Proof{Method: api.MethodPublicKey, Mark: key}, in.Expiry, err)
 }
 
 func (a *auth) handlePassword(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -73,11 +73,11 @@ func (a *auth) handlePassword(w http.ResponseWriter, r *http.Request) (any, erro
 		return nil, err
 	}
 	start := time.Now()
-	err := a.checkPassword(r, in.User, in.Password)
+	with, err := a.checkPassword(r, in.User, in.Password)
 	if !in.Expiry.IsZero() && !in.Expiry.After(start) {
 		err = errors.Join(err, errors.New("the enrolment would end before it begins"))
 	}
-	return a.decide(r, start, in.User, api.MethodPassword, "", in.Expiry, err)
+	return a.decide(r, start, in.User, with, in.Expiry, err)
 }
 
 // handleLeave ends the enrolment of the TLS key that asks, and what the connection is
@@ -99,12 +99,16 @@ func (a *auth) handleLeave(_ http.ResponseWriter, r *http.Request) (any, error) 
 
 // decide notes an attempt and answers it: a failure at a fixed moment after its start,
 // whatever it was.
-func (a *auth) decide(r *http.Request, start time.Time, user, method, key string, expiry time.Time, err error) (any, error) {
+func (a *auth) decide(r *http.Request, start time.Time, user string, with identity.Proof, expiry time.Time, err error) (any, error) {
 	var out *api.Enrolment
 	if err == nil {
-		out, err = a.admit(r, user, method, expiry)
+		out, err = a.admit(r, user, with, expiry)
 	}
-	a.note(r, user, method, key, err)
+	key := ""
+	if with.Method == api.MethodPublicKey {
+		key = with.Mark
+	}
+	a.note(r, user, with.Method, key, err)
 	if err == nil {
 		return out, nil
 	}
@@ -142,21 +146,24 @@ func (a *auth) begin(r *http.Request, user string, counted bool) (end func(), er
 
 // checkPassword fails if the password is not the user's, or the user may not come in.
 // Every failure is the same work.
-func (a *auth) checkPassword(r *http.Request, user, password string) error {
+func (a *auth) checkPassword(r *http.Request, user, password string) (identity.Proof, error) {
+	with := identity.Proof{Method: api.MethodPassword}
 	if !a.takesPasswords() {
-		return errors.New("no passwords are taken")
+		return with, errors.New("no passwords are taken")
 	}
 	end, err := a.begin(r, user, true)
 	if err != nil {
-		return err
+		return with, err
 	}
 	defer end()
 	_, err = a.inspect(r.Context(), a.terms.Load(), user)
+	mark, merr := a.passwords.Mark(user) // before the check: one that is changed meanwhile counts no more
+	with.Mark = mark
 	ok, perr := a.passwords.Check(r.Context(), user, password)
 	if perr == nil && !ok {
 		perr = errors.New("the password is wrong")
 	}
-	return errors.Join(err, perr)
+	return with, errors.Join(err, merr, perr)
 }
 
 // prove fails if none of the keys is one with which the user may come in, or its
@@ -273,7 +280,8 @@ func (a *auth) basic(r *http.Request) (principal, bool) {
 		return principal{}, false
 	}
 	start := time.Now()
-	if _, err := a.decide(r, start, user, api.MethodPassword, "", time.Time{}, a.checkPassword(r, user, password)); err != nil {
+	with, err := a.checkPassword(r, user, password)
+	if _, err := a.decide(r, start, user, with, time.Time{}, err); err != nil {
 		return principal{}, false
 	}
 	return guestOf(r).bound()

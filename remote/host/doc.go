@@ -38,6 +38,7 @@
 //	connection      | replayed or relayed proof, another TLS key       | single-use nonce, keying material, TLS key signed    | TestProofIsGoodOnceAndHere, TestRelayedProofIsWorthless
 //	an account      | locked, expired, nologin, root, numeric names    | OpenSSH's rules                                      | TestRulesOfOpenSSH, TestShadow, TestListsOfUsers
 //	an account      | denied while its user is let in                  | looked at each minute, and after SIGHUP              | TestReloadOfWhoIsLetIn, TestEnrolmentEnds
+//	an account      | a key or password that was taken back            | with each account, once a minute                     | TestWhatIsTakenBack
 //	keys            | authorized_keys: of others, a link, options      | StrictModes, read as the user, key refused           | TestKeyFileOfOthersIsNotRead, TestKeysOfALinkToRootsFile, TestOptionsOfAKey
 //	passwords       | guessing, memory for hashes                      | argon2id, two at once, rate limits                   | TestAttemptsAreLimited, TestPasswords
 //	who exists      | wording and timing of a refusal                  | one answer at a fixed moment                         | TestFailuresAreTheSame

@@ -10,6 +10,7 @@ import (
 
 	"pss/remote/api"
 	"pss/remote/client"
+	"pss/remote/identity"
 	"pss/remote/planted"
 )
 
@@ -17,6 +18,7 @@ import (
 type principal struct {
 	Name   string // of the user
 	Method string // api.MethodToken …
+	with   identity.Proof
 }
 
 type (

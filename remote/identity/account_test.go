@@ -151,10 +151,10 @@ func TestEnrolments(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "enrolments.json")
 	e, err := OpenEnrolments(path)
 	require.NoError(t, err)
-	until, err := e.Add("k1", "alice", api.MethodPublicKey, time.Now().Add(100*time.Hour))
+	until, err := e.Add("k1", "alice", Proof{Method: api.MethodPublicKey, Mark: "SHA256:x"}, time.Now().Add(100*time.Hour))
 	require.NoError(t, err)
 	assert.WithinDuration(t, time.Now().Add(api.MaxEnrolment), until, time.Minute)
-	_, err = e.Add("old", "alice", api.MethodPublicKey, time.Now().Add(-time.Second))
+	_, err = e.Add("old", "alice", Proof{Method: api.MethodPublicKey}, time.Now().Add(-time.Second))
 	require.NoError(t, err)
 	_, ok := e.Find("old")
 	assert.False(t, ok)
@@ -164,12 +164,13 @@ func TestEnrolments(t *testing.T) {
 	got, ok := e.Find("k1")
 	assert.True(t, ok)
 	assert.Equal(t, "alice", got.User)
+	assert.Equal(t, Proof{Method: api.MethodPublicKey, Mark: "SHA256:x"}, got.Proof)
 	st, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), st.Mode().Perm())
 	// A user who enrols ever new keys loses the oldest.
 	for i := range maxEnrolledPerUser {
-		_, err = e.Add(fmt.Sprint("x", i), "alice", api.MethodPublicKey, time.Time{})
+		_, err = e.Add(fmt.Sprint("x", i), "alice", Proof{Method: api.MethodPublicKey}, time.Time{})
 		require.NoError(t, err)
 	}
 	_, ok = e.Find("k1")
@@ -184,7 +185,7 @@ func TestEnrolments(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("null"), 0o600))
 	e, err = OpenEnrolments(path)
 	require.NoError(t, err)
-	_, err = e.Add("k", "bob", api.MethodPassword, time.Time{})
+	_, err = e.Add("k", "bob", Proof{Method: api.MethodPassword}, time.Time{})
 	require.NoError(t, err)
 }
 

@@ -19,12 +19,21 @@ const (
 	maxEnrolledPerUser = 64
 )
 
+// Proof is what somebody proved with who they are. Who takes it back from them asks for it
+// by this.
+type Proof struct {
+	Method string // api.MethodPublicKey …
+	// Mark is an SSH key's fingerprint, SHA256:…, or a password's mark (Passwords.Mark).
+	// Empty: there is nothing to take back.
+	Mark string `json:",omitempty"`
+}
+
 // Enrolled is a client's TLS key that stands for a user for a while.
 type Enrolled struct {
-	User   string
-	Method string // by which it was enrolled
-	Since  time.Time
-	Until  time.Time
+	User string
+	Proof
+	Since time.Time
+	Until time.Time
 }
 
 // Enrolments are the enrolled keys, by the base64 of their SPKI's SHA-256. They stand in a
@@ -49,9 +58,9 @@ func OpenEnrolments(path string) (*Enrolments, error) {
 	return e, nil
 }
 
-// Add enrols the key until the end that is asked for, but no longer than
+// Add enrols the key for the user, until the end that is asked for, but no longer than
 // api.MaxEnrolment, and returns the end. A user who has too many loses the oldest.
-func (e *Enrolments) Add(key, user, method string, until time.Time) (time.Time, error) {
+func (e *Enrolments) Add(key, user string, with Proof, until time.Time) (time.Time, error) {
 	now := time.Now()
 	last := now.Add(api.MaxEnrolment)
 	if until.IsZero() || until.After(last) && !planted.On("enrolment-without-end") {
@@ -62,7 +71,7 @@ func (e *Enrolments) Add(key, user, method string, until time.Time) (time.Time, 
 	defer e.mu.Unlock()
 	e.prune(now)
 	before := maps.Clone(e.keys)
-	e.keys[key] = Enrolled{User: user, Method: method, Since: now.UTC(), Until: until}
+	e.keys[key] = Enrolled{User: user, Proof: with, Since: now.UTC(), Until: until}
 	e.limit(func(o Enrolled) bool { return o.User == user }, maxEnrolledPerUser)
 	e.limit(func(Enrolled) bool { return true }, maxEnrolled)
 	if err := config.WriteJSON(e.path, e.keys); err != nil {
