@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 	"pss/remote/api"
@@ -55,11 +56,17 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	// The folder is private (0700), so the mode of the socket is a second fence only.
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+	// The folder is private (0700), so the mode of the socket is a second fence only. Linux
+	// makes the file with the mode that the socket has when it is bound; elsewhere it gets it
+	// a moment later.
+	private := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), 0o600) })
+	}}
+	bound, err := private.Listen(context.Background(), "unix", name)
 	if err != nil {
 		return nil, err
 	}
+	l := bound.(*net.UnixListener)
 	l.SetUnlinkOnClose(false)
 	if err := os.Chmod(path, 0o600); err != nil {
 		l.Close()
