@@ -145,7 +145,7 @@ func (n *Net) Computer(o ComputerOptions) (*Computer, error) {
 	orders := initOrders{Dir: filepath.Join(n.dir, o.Name), Name: o.Name, Pss: o.Pss}
 	if orders.Pss == "" {
 		var err error
-		if orders.Pss, err = os.Executable(); err != nil {
+		if orders.Pss, err = ScriptedPSS(); err != nil {
 			return nil, err
 		}
 	}
@@ -288,10 +288,9 @@ func (c *Computer) end() (bad []string) {
 	_ = c.first.Process.Kill()
 	_ = c.first.Wait() // when its first process has gone, the kernel has ended all others
 	c.stay.Close()
-	all, _ := filepath.Glob("/proc/[0-9]*/ns/pid")
-	for _, name := range all {
-		if space, err := os.Readlink(name); err == nil && space == c.pidSpace {
-			bad = append(bad, "a process outlives its computer "+c.Name+": "+name)
+	for _, pid := range Pids() {
+		if space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err == nil && space == c.pidSpace {
+			bad = append(bad, fmt.Sprintf("process %d outlives its computer %s", pid, c.Name))
 		}
 	}
 	return bad

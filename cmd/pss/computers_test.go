@@ -58,9 +58,13 @@ func (w *scene) leaveComputers() {
 	if len(w.computers) == 0 {
 		return
 	}
+	pss, err := ScriptedPSS()
+	if err != nil {
+		return // there was no script then
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "pss", "remove-pssession", "--force", "--computer-name", strings.Join(w.computers, ","))
+	cmd := exec.CommandContext(ctx, pss, "remove-pssession", "--force", "--computer-name", strings.Join(w.computers, ","))
 	cmd.Env = append(os.Environ(), "PSS_HOME="+w.homes[0].dir, "PSS_CLIENT_SESSION=end", "PSS_OUTPUT=", "GORACE="+raceOptions)
 	_ = cmd.Run() // what remains is found when the homes end
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -17,11 +16,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	cmd "pss/cmd/pss"
 )
 
 // patience bounds every wait of these tests; they wait for states, never for time.
@@ -33,63 +33,7 @@ var patience = func() time.Duration {
 	return 30 * time.Second
 }()
 
-// buildFolder is where the binaries under test lie. A shell that waits for our
-// end deletes it, however that comes.
-var buildFolder = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "pss-build-")
-	if err != nil {
-		return "", err
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.Command("/bin/sh", "-c", `read x; rm -rf "$1"`, "sh", dir)
-	cmd.Stdin = r
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Start()
-	r.Close()
-	keepOpen = w
-	return dir, err
-})
-
-var keepOpen *os.File
-
-// buildPSS builds cmd/pss. PSS_TEST_TAGS adds build tags: scripts/planted runs
-// the tests on a binary with faults built in.
-func buildPSS(name string, args ...string) (string, error) {
-	dir, err := buildFolder()
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, name)
-	out, err := exec.Command("go", append([]string{"build", "-o", bin}, append(args, "pss/cmd/pss")...)...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return bin, nil
-}
-
-func withTags(tags ...string) string {
-	if extra := os.Getenv("PSS_TEST_TAGS"); extra != "" {
-		tags = append(tags, extra)
-	}
-	return "-tags=" + strings.Join(tags, ",")
-}
-
-var (
-	// With the engine that the tests alone have.
-	racePSS = sync.OnceValues(func() (string, error) { return buildPSS("pss-race", "-race", withTags("pss_scripted")) })
-	thisPSS = sync.OnceValues(func() (string, error) { return buildPSS("pss", withTags()) })
-	nextPSS = sync.OnceValues(func() (string, error) { return buildPSS("pss-next", withTags("pss_next")) })
-	killPSS = sync.OnceValues(func() (string, error) {
-		args := []string{withTags("pss_planted")}
-		if long() {
-			args = append(args, "-race")
-		}
-		return buildPSS("pss-kill", args...)
-	})
-)
+var racePSS, thisPSS, nextPSS, killPSS = cmd.ScriptedPSS, cmd.ThisPSS, cmd.NextPSS, cmd.PlantedPSS
 
 // rounds multiplies the random part of a test by PSS_TEST_ROUNDS.
 func rounds(n int) int {

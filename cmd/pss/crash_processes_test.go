@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	cmd "pss/cmd/pss"
 	"pss/remote/api"
 	"pss/remote/client"
 	"pss/remote/platform"
@@ -48,13 +49,8 @@ func first(pids []int) int {
 // processes are all that carry our mark in their environment.
 func (w *world) processes() []int {
 	var pids []int
-	entries, _ := os.ReadDir("/proc")
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		if hasVariable(proc(pid, "environ"), w.mark) {
+	for _, pid := range cmd.Pids() {
+		if pid != os.Getpid() && hasVariable(proc(pid, "environ"), w.mark) {
 			pids = append(pids, pid)
 		}
 	}
@@ -175,10 +171,14 @@ func (w *world) close() {
 		}
 	}
 	end := time.Now().Add(patience)
-	for len(w.processes()) > 0 && time.Now().Before(end) {
+	left := w.processes()
+	for len(left) > 0 && time.Now().Before(end) {
 		time.Sleep(10 * time.Millisecond)
+		if left = slices.DeleteFunc(left, func(pid int) bool { return !alive(pid) }); len(left) == 0 {
+			left = w.processes()
+		}
 	}
-	for _, pid := range w.processes() {
+	for _, pid := range left {
 		t.Errorf("left: %d %q", pid, proc(pid, "cmdline"))
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
@@ -186,10 +186,13 @@ func (w *world) close() {
 	for _, dir := range dead {
 		_ = os.RemoveAll(dir)
 	}
-	left, _ := filepath.Glob(w.path("s", "*"))
-	left = slices.DeleteFunc(left, halfMade)
-	if len(left) > 0 && !t.Failed() {
-		t.Errorf("left: %q", left)
+	sessions, _ := filepath.Glob(w.path("s", "*"))
+	sessions = slices.DeleteFunc(sessions, halfMade)
+	if len(sessions) > 0 && !t.Failed() {
+		t.Errorf("left: %q", sessions)
+	}
+	for _, said := range cmd.Troubles(w.home) {
+		t.Error(said)
 	}
 	if err := os.RemoveAll(w.home); err != nil {
 		t.Error(err)

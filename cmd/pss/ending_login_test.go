@@ -15,6 +15,7 @@ import (
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 
+	cmd "pss/cmd/pss"
 	"pss/remote/api"
 	"pss/remote/platform"
 )
@@ -69,11 +70,7 @@ func (w *world) login(script string) *login {
 func (l *login) logout(t *testing.T) {
 	t.Helper()
 	var members []int
-	stats, err := filepath.Glob("/proc/[0-9]*")
-	require.NoError(t, err)
-	for _, dir := range stats {
-		var pid int
-		_, _ = fmt.Sscan(filepath.Base(dir), &pid)
+	for _, pid := range cmd.Pids() {
 		if st, err := platform.StatProcess(pid); err == nil && st.Session == l.cmd.Process.Pid {
 			members = append(members, pid)
 		}

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -63,28 +62,22 @@ func (h *home) end() (bad []string) {
 		return nil
 	}
 	bad = h.removeSessions()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		left := processesOf(h.dir)
-		if len(left) == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			for pid, what := range left {
-				bad = append(bad, fmt.Sprintf("process %d: %s", pid, what))
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
+	for pid, what := range awaitNone(h.dir, 20*time.Second, func(string) bool { return true }) {
+		bad = append(bad, fmt.Sprintf("process %d: %s", pid, what))
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	for _, name := range filesOf(h.dir) {
 		if !staying.MatchString(name) {
 			bad = append(bad, "file "+name)
 		}
 	}
+	return append(bad, Troubles(h.dir)...)
+}
+
+// Troubles returns the logs of a home that tell of a crash or of a data race.
+func Troubles(dir string) (bad []string) {
 	for _, name := range []string{"agent/log", "host/log", "host/" + crashLog} {
-		log, err := os.ReadFile(filepath.Join(h.dir, name))
+		log, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil && trouble.Match(log) {
 			bad = append(bad, name+":\n"+string(log))
 		}
@@ -99,11 +92,15 @@ func (h *home) removeSessions() (bad []string) {
 	if err != nil || len(names) == 0 {
 		return nil
 	}
+	pss, err := ScriptedPSS()
+	if err != nil {
+		return []string{err.Error()}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
 	defer cancel()
 	for range 3 {
 		// The listing starts the host if it does not run.
-		cmd := exec.CommandContext(ctx, "pss", "get-pssession", "--computer-name", "localhost", "--output", "instance-id")
+		cmd := exec.CommandContext(ctx, pss, "get-pssession", "--computer-name", "localhost", "--output", "instance-id")
 		cmd.Env = append(os.Environ(), "PSS_HOME="+h.dir, "PSS_CLIENT_SESSION=end", "PSS_OUTPUT=", "GORACE="+raceOptions)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -124,27 +121,6 @@ func (h *home) removeSessions() (bad []string) {
 		}
 	}
 	return bad
-}
-
-// processesOf returns the processes of a home: those that have it in their
-// environment.
-func processesOf(dir string) map[int]string {
-	found := map[int]string{}
-	names, _ := filepath.Glob("/proc/[0-9]*/environ")
-	want := []byte("\x00PSS_HOME=" + dir + "\x00")
-	for _, name := range names {
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		env, err := os.ReadFile(name)
-		if err != nil || !bytes.Contains(append([]byte{0}, env...), want) {
-			continue
-		}
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		found[pid] = string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
-	}
-	return found
 }
 
 // filesOf returns everything below a home that is no folder.
@@ -220,21 +196,12 @@ func cmdNone(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	re, err := regexp.Compile(args[1])
 	ts.Check(err)
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		var left []string
-		for pid, what := range processesOf(args[0]) {
-			if re.MatchString(what) {
-				left = append(left, fmt.Sprintf("%d: %s", pid, what))
-			}
-		}
-		if len(left) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("still there:\n%s", strings.Join(left, "\n"))
-		}
-		time.Sleep(20 * time.Millisecond)
+	left := ""
+	for pid, what := range awaitNone(args[0], 10*time.Second, re.MatchString) {
+		left += fmt.Sprintf("\n%d: %s", pid, what)
+	}
+	if left != "" {
+		ts.Fatalf("still there:%s", left)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	cmd "pss/cmd/pss"
 	"pss/remote/api"
 	"pss/remote/client"
 	"pss/remote/platform"
@@ -62,9 +63,7 @@ func filesBelow(t *testing.T, dir string) (files int, kilobytes int64) {
 
 // children are the processes that pid started and that live.
 func children(pid int) (pids []int) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+	for _, child := range cmd.Pids() {
 		if st, err := platform.StatProcess(child); err == nil && st.PPID == pid {
 			pids = append(pids, child)
 		}

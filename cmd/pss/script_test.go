@@ -19,60 +19,25 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"golang.org/x/sys/unix"
-	"pss/remote/api"
-	"pss/verbs"
 )
 
-// TestMain makes the test binary pss itself when it is called so. The daemons
-// that it starts call themselves pss too, so that every process of a script is
-// this binary, with the race detector if the tests have it.
+// TestMain runs the tests, or makes this process the first one of a test computer.
 func TestMain(m *testing.M) {
-	name := filepath.Base(os.Args[0])
-	if name == computerInit {
+	if filepath.Base(os.Args[0]) == computerInit {
 		os.Exit(runComputerInit())
 	}
-	if slices.Contains(verbs.LinkNames(true), name) {
-		os.Exit(run(context.Background(), os.Args)) // a link that install-links made
+	bareAccount()
+	flag.Parse()
+	// Scripts mostly wait: more of them than processors may run at once.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("8")
 	}
-	if os.Getenv(api.AskpassVariable) != "" || strings.HasPrefix(name, "pss-") {
-		keepCrashes()
-		os.Exit(run(context.Background(), os.Args)) // ssh's askpass, or a copy that went by ssh
-	}
-	if name != "pss" {
-		flag.Parse()
-		// Scripts mostly wait: more of them than processors may run at once.
-		if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-			_ = f.Value.Set("8")
-		}
-	}
-	testscript.Main(m, map[string]func(){"pss": func() {
-		keepCrashes()
-		os.Exit(run(context.Background(), os.Args))
-	}})
+	m.Run()
 }
 
 // raceOptions make a data race the exit code of the cmdlet that has it, and take
 // away the second for which every process of a race build sleeps in the end.
 const raceOptions = "atexit_sleep_ms=0 exitcode=66"
-
-// keepCrashes sends what a session host writes to its standard error to a file
-// that outlives its session: a data race or a panic there must not vanish with
-// the session's folder.
-func keepCrashes() {
-	file := filepath.Join(os.Getenv("PSS_HOME"), "host", crashLog)
-	if os.Getenv("PSS_HOME") == "" {
-		file = filepath.Join(crashFolder, strconv.Itoa(os.Getpid())) // of a computer of its own
-	}
-	if len(os.Args) < 2 || os.Args[1] != "session-host" {
-		return
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err == nil {
-		_ = unix.Dup3(int(f.Fd()), 2, 0)
-		f.Close()
-	}
-}
 
 // TestScripts runs every script below testdata/script: its folder is the verb
 // that it is about.
@@ -128,6 +93,11 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	bin, err := ScriptedPSS()
+	if err != nil {
+		return err
+	}
+	env.Setenv("PATH", filepath.Dir(bin)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 	w.homes = append(w.homes, h)
 	env.Values[sceneKey{}] = w
 	env.Vars = append(env.Vars, "PSS_HOME="+h.dir, "PSS_CLIENT_SESSION=one", "LC_ALL=C.UTF-8", "TZ=UTC",
@@ -323,7 +293,7 @@ func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	want, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
-	end := time.Now().Add(limit)
+	begun := time.Now()
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), stepTime)
 		out, _ := command(ctx, ts, args[2:]).CombinedOutput()
@@ -332,10 +302,12 @@ func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
 			_, _ = ts.Stdout().Write(out)
 			return
 		}
-		if time.Now().After(end) {
+		waited := time.Since(begun)
+		if waited > limit {
 			ts.Fatalf("after %v the output does not do as wanted:\n%s", limit, out)
 		}
-		time.Sleep(30 * time.Millisecond)
+		// Each look is a process: what takes long is looked at less often.
+		time.Sleep(min(max(waited/4, 30*time.Millisecond), 300*time.Millisecond))
 	}
 }
 

@@ -24,13 +24,8 @@ type process struct {
 // processTable returns every process but those that have ended.
 func processTable() map[int]process {
 	table := map[int]process{}
-	names, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, name := range names {
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
-		if err != nil {
-			continue
-		}
-		stat, _ := os.ReadFile(name)
+	for _, pid := range Pids() {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		// The name before them stands in brackets, and may hold some itself.
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		if len(fields) < 2 || fields[0] == "Z" || fields[0] == "X" {

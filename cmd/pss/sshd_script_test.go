@@ -3,7 +3,6 @@
 package main
 
 import (
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -33,7 +32,7 @@ func cmdSSHD(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		ts.Fatalf("usage: sshd NAME [-jump OTHER] [-no-pss] [-passphrase] [-password WORD] [-unknown] [-banner] [-noisy]")
 	}
-	pss, err := exec.LookPath("pss")
+	pss, err := ScriptedPSS()
 	ts.Check(err)
 	o := SSHOptions{Name: args[0], Pss: pss}
 	for i := 1; i < len(args); i++ {
