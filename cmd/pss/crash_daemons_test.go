@@ -15,6 +15,7 @@ import (
 // Twenty sessions run commands while host, agent or both are killed: no command
 // notices, every session is listed as what it is, and no output is lost.
 func TestKilledDaemonsLoseNothing(t *testing.T) {
+	t.Parallel()
 	const n = 20
 	rng := random(t)
 	w := newWorld(t, racePSS, map[string]string{"host.toml": "lease = \"60s\"\n"})

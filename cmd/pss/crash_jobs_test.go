@@ -74,6 +74,7 @@ func (w *world) job(name string) jobLine {
 // prints numbered lines and is read. The next cmdlet finds the job as it was, and in the end
 // every line was received once.
 func TestKilledAgentLosesNothingOfAJob(t *testing.T) {
+	t.Parallel()
 	rng := random(t)
 	w := newWorld(t, thisPSS, map[string]string{"host.toml": "lease = \"60s\"\n"})
 	for k := range 2 {

@@ -50,6 +50,7 @@ func receiveUntil(w *world, limit int, args ...string) string {
 // A receiver that is killed in the middle of 100 MB, again and again, costs
 // nothing: the next one goes on from the last acknowledged record.
 func TestKilledReceiverOf100MB(t *testing.T) {
+	t.Parallel()
 	rng := random(t)
 	w := newWorld(t, thisPSS, nil)
 	last := 4_500_000 // lines: about 40 MB

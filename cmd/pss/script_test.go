@@ -42,6 +42,7 @@ const raceOptions = "atexit_sleep_ms=0 exitcode=66"
 // TestScripts runs every script below testdata/script: its folder is the verb
 // that it is about.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	folders := map[string]bool{}
 	err := filepath.WalkDir(filepath.Join(root, "testdata", "script"), func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && filepath.Ext(path) == ".txtar" {
