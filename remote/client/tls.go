@@ -102,14 +102,22 @@ func dialOnce(ctx context.Context, address string, conf *tls.Config) (*tlsConn, 
 	t := tls.Client(newBulkConn(c), conf)
 	if err := t.HandshakeContext(ctx); err != nil {
 		c.Close()
-		var alert tls.AlertError
-		var broken *net.OpError
-		if ctx.Err() == nil && !errors.As(err, &alert) && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken)) {
+		if ctx.Err() == nil && cutOff(err) {
 			return nil, fmt.Errorf("%w in its handshake: %w", errHandshakeCut, err)
 		}
 		return nil, err
 	}
 	return newTLSConn(t), nil
+}
+
+// cutOff reports whether a handshake ended because the connection did: not because one of
+// the two said no, which crypto/tls tells as an OpError too.
+func cutOff(err error) bool {
+	var broken *net.OpError
+	if errors.As(err, &broken) {
+		return broken.Op != "remote error" && broken.Op != "local error"
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // trusted completes a connection whose host has proved that it has the key.
