@@ -3,6 +3,7 @@
 package engine_test
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,15 @@ import (
 	"pss/remote/engine"
 	"pss/remote/engine/enginetest"
 )
+
+// TestMain lets more tests run at once than there are processors: they wait for shells.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("8")
+	}
+	m.Run()
+}
 
 // TestEngines runs the suite for every engine and every shell that this computer has.
 func TestEngines(t *testing.T) {

@@ -85,6 +85,7 @@ func ourAccount(home string) *Account {
 // StrictModes: whoever else may write to the file or a folder above it could let
 // themselves in.
 func TestKeyFileOfOthersIsNotRead(t *testing.T) {
+	t.Parallel()
 	home, err := os.MkdirTemp("/tmp", "psh") // above home it does not matter
 	require.NoError(t, err)
 	defer os.RemoveAll(home)

@@ -37,6 +37,7 @@ func fileOf(t *testing.T, data []byte) string {
 }
 
 func TestKeyFiles(t *testing.T) {
+	t.Parallel()
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

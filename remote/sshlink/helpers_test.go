@@ -24,6 +24,10 @@ import (
 // to the socket that its environment names.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) != "pss" {
+		flag.Parse()
+		if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+			_ = f.Value.Set("8") // the tests mostly wait
+		}
 		os.Exit(m.Run())
 	}
 	hello := flag.String("hello", "", "")
