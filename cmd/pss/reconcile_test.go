@@ -70,6 +70,9 @@ func TestOrphansOfAKilledSessionHost(t *testing.T) {
 			run("living", "living")
 			dead, living := w.facts()["dead"], w.facts()["living"]
 			orphans, others := w.leftBy("dead", dead), w.leftBy("living", living)
+			eventually(t, "two lines are kept", func() bool {
+				return strings.Contains(w.pss("receive-pssession", "--computer-name", "localhost", "--name", "dead", "--peek", "--no-wait").out, "line 2\n")
+			})
 			// Like a process of the session in everything but its environment.
 			stranger := exec.Command("sleep", "1000")
 			stranger.Env = []string{platform.Marker + "=" + dead.dir, platform.Marker + "_=" + dead.engine()}
