@@ -68,7 +68,7 @@ func (a *auth) fit(r *http.Request, user string, with identity.Proof) error {
 		v = verdict{at: time.Now(), under: t}
 		var account *identity.Account
 		if account, v.err = a.inspect(r.Context(), t, user); v.err == nil {
-			v.keys, v.err = a.standing(r.Context(), t, account, with)
+			v.keys, v.err = a.standing(r.Context(), t, account, about)
 		}
 		if r.Context().Err() == nil {
 			a.checked.remember(about, v)
@@ -82,12 +82,13 @@ func (a *auth) fit(r *http.Request, user string, with identity.Proof) error {
 
 // standing fails if that with which the account was proved counts no more. It returns the
 // lines of authorized_keys that have the key, if it was one.
-func (a *auth) standing(ctx context.Context, t *terms, account *identity.Account, with identity.Proof) ([]identity.AuthorizedKey, error) {
+func (a *auth) standing(ctx context.Context, t *terms, account *identity.Account, about checked) ([]identity.AuthorizedKey, error) {
+	with := about.with
 	if with.Mark == "" || planted.On("proof-never-taken-back") {
 		return nil, nil
 	}
 	if with.Method == api.MethodPassword {
-		mark, err := a.passwords.Mark(account.Name)
+		mark, err := a.passwords.Mark(about.user)
 		if err == nil && (mark != with.Mark || !a.takesPasswords()) {
 			err = errors.New("the password was changed, or is not taken any more")
 		}

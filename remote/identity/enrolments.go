@@ -19,8 +19,8 @@ const (
 	maxEnrolledPerUser = 64
 )
 
-// Proof is what somebody proved with who they are. Who takes it back from them asks for it
-// by this.
+// Proof is what somebody proved with who they are, so that whether it still counts can be
+// looked up.
 type Proof struct {
 	Method string // api.MethodPublicKey …
 	// Mark is an SSH key's fingerprint, SHA256:…, or a password's mark (Passwords.Mark).
