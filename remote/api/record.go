@@ -158,37 +158,46 @@ func ParseFrame(b []byte) (rec Record, n int, err error) {
 
 // FrameReader reads frames from a stream.
 type FrameReader struct {
-	r   *bufio.Reader
-	buf []byte
+	r    *bufio.Reader
+	buf  []byte
+	have int // of the frame that is under way
 }
 
 // NewFrameReader returns a FrameReader on r.
 func NewFrameReader(r *bufio.Reader) *FrameReader { return &FrameReader{r: r} }
 
 // Next returns the next record; its Data is valid until the following call. At
-// the end of the stream it returns io.EOF, inside a frame io.ErrUnexpectedEOF.
+// the end of the stream it returns io.EOF, inside a frame io.ErrUnexpectedEOF. After
+// an error of the stream that passes, as a deadline's, the next call goes on where this
+// one was.
 func (f *FrameReader) Next() (Record, error) {
-	h, err := f.r.Peek(FrameHeaderSize)
-	if err != nil {
-		if err == io.EOF && len(h) > 0 {
-			err = io.ErrUnexpectedEOF
+	if f.have == 0 {
+		h, err := f.r.Peek(FrameHeaderSize)
+		if err != nil {
+			if err == io.EOF && len(h) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return Record{}, err
 		}
-		return Record{}, err
+		n, err := FrameLength(h)
+		if err != nil {
+			return Record{}, err
+		}
+		if cap(f.buf) < n {
+			f.buf = make([]byte, n, max(n, 4<<10))
+		}
+		f.buf = f.buf[:n]
 	}
-	n, err := FrameLength(h)
+	n, err := io.ReadFull(f.r, f.buf[f.have:])
+	f.have += n
 	if err != nil {
-		return Record{}, err
-	}
-	if cap(f.buf) < n {
-		f.buf = make([]byte, n, max(n, 4<<10))
-	}
-	if _, err := io.ReadFull(f.r, f.buf[:n]); err != nil {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		return Record{}, err
 	}
-	rec, _, err := ParseFrame(f.buf[:n])
+	f.have = 0
+	rec, _, err := ParseFrame(f.buf)
 	return rec, err
 }
 

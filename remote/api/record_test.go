@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -104,4 +105,50 @@ func TestFrameReaderTakesFramesInAnyPieces(t *testing.T) {
 		_, err = r.Next()
 	}
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+// late is a stream on which a deadline passes between its two parts.
+type late struct {
+	parts  [2][]byte
+	passed bool
+}
+
+func (l *late) Read(p []byte) (n int, err error) {
+	if len(l.parts[0]) > 0 {
+		n = copy(p, l.parts[0])
+		l.parts[0] = l.parts[0][n:]
+		return n, nil
+	}
+	if !l.passed {
+		l.passed = true
+		return 0, os.ErrDeadlineExceeded
+	}
+	if len(l.parts[1]) == 0 {
+		return 0, io.EOF
+	}
+	n = copy(p, l.parts[1])
+	l.parts[1] = l.parts[1][n:]
+	return n, nil
+}
+
+// A deadline that passes in the middle of a frame costs nothing of it.
+func TestFrameReaderGoesOn(t *testing.T) {
+	data := api.AppendFrame(nil, &api.Record{Pipeline: 1, Seq: 1, Kind: api.KindOutput, Data: []byte("first")})
+	data = api.AppendFrame(data, &api.Record{Pipeline: 1, Seq: 2, Kind: api.KindOutput, Data: bytes.Repeat([]byte("second"), 100)})
+	for cut := range len(data) {
+		f := api.NewFrameReader(bufio.NewReaderSize(&late{parts: [2][]byte{data[:cut], data[cut:]}}, 64))
+		var got []uint64
+		for {
+			rec, err := f.Next()
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				continue
+			}
+			if err != nil {
+				require.ErrorIs(t, err, io.EOF, "cut after %d bytes", cut)
+				break
+			}
+			got = append(got, rec.Seq)
+		}
+		require.Equal(t, []uint64{1, 2}, got, "cut after %d bytes", cut)
+	}
 }

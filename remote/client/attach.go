@@ -135,7 +135,7 @@ func (d *Drive) once(ctx context.Context, bound time.Duration, established func(
 		close(cut)
 	})()
 	link := &link{
-		ctx: ctx, s: s, drive: d, quiet: patience(usualBeat), quit: make(chan struct{}),
+		ctx: ctx, s: s, from: api.NewFrameReader(s.Reader), drive: d, quiet: patience(usualBeat), quit: make(chan struct{}),
 		pending: map[uint32]uint64{}, flushed: map[uint32]uint64{}, acked: map[uint32]uint64{},
 	}
 	defer link.stop()
@@ -152,6 +152,7 @@ func (d *Drive) once(ctx context.Context, bound time.Duration, established func(
 type link struct {
 	ctx   context.Context // of the delivery
 	s     *Stream
+	from  *api.FrameReader // of s
 	drive *Drive
 	quiet time.Duration // silence after which the peer counts as lost
 
@@ -170,7 +171,6 @@ func (l *link) run(established func()) error {
 	if l.drive.Signals != nil {
 		go l.passSignals()
 	}
-	frames := api.NewFrameReader(l.s.Reader)
 	for {
 		if l.s.Reader.Buffered() == 0 {
 			if err := l.flush(false); err != nil {
@@ -183,7 +183,7 @@ func (l *link) run(established func()) error {
 		if err := l.ctx.Err(); err != nil {
 			return err // asked for behind the deadline, so that none outlives the end of ctx
 		}
-		rec, err := frames.Next()
+		rec, err := l.from.Next()
 		if err != nil {
 			return &brokenError{fmt.Errorf("read: %w", err)}
 		}
@@ -337,9 +337,8 @@ func (l *link) finish(timeout time.Duration) error {
 		return &brokenError{err}
 	}
 	l.s.SetReadDeadline(time.Now().Add(timeout))
-	frames := api.NewFrameReader(l.s.Reader)
 	for {
-		rec, err := frames.Next()
+		rec, err := l.from.Next() // a record may have been cut in two by the end of ctx
 		if err != nil {
 			return &brokenError{fmt.Errorf("last acknowledgement: %w", err)}
 		}
